@@ -1,0 +1,29 @@
+# Compiler flags of every target. The presets set these options.
+option(VLY_WERROR "Treat warnings as errors" OFF)
+option(VLY_COVERAGE "Count the lines and branches of proto/ that the tests reach" OFF)
+option(VLY_FUZZ "Build the fuzzers with libFuzzer, and no other test (clang)" OFF)
+set(VLY_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them")
+
+if(NOT CMAKE_BUILD_TYPE)
+    set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+
+# Asserts guard what the local programmer controls; they stay on in every build.
+foreach(config RELEASE RELWITHDEBINFO MINSIZEREL)
+    string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_${config} "${CMAKE_C_FLAGS_${config}}")
+endforeach()
+
+set(VLY_WARNINGS
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes
+    -Wmissing-prototypes -Wundef -Wvla -Wformat=2 -Wcast-align -Wwrite-strings)
+add_compile_options(${VLY_WARNINGS} -fno-omit-frame-pointer)
+if(VLY_WERROR)
+    add_compile_options(-Werror)
+endif()
+if(VLY_SANITIZE)
+    add_compile_options(-fsanitize=${VLY_SANITIZE} -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${VLY_SANITIZE})
+endif()
+if(VLY_COVERAGE)
+    add_link_options(--coverage)
+endif()

@@ -1,0 +1,93 @@
+# One ctest per file of tests/, found by glob; the label is the folder.
+#   tests/unit/test_*.c  tests/prop/prop_*.c  tests/scenario/test_*.c   a cmocka binary each
+#   tests/integration/test_*.py, test_*.sh      run with VOLLEY_BIN; exit 77 skips
+#   tests/fuzz/fuzz_X.c                         run over tests/fuzz/corpus/X
+#   tests/static/check_X.py                     registered by hand below
+set(VLY_PYTHON /usr/bin/python3)
+set(VLY_TEST_ENVIRONMENT
+    VOLLEY_SRC=${PROJECT_SOURCE_DIR}
+    VOLLEY_BIN=${PROJECT_BINARY_DIR}/bin/volley
+    UBSAN_OPTIONS=print_stacktrace=1
+    TSAN_OPTIONS=halt_on_error=1)
+
+function(volley_test name label)
+    add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(${name} PROPERTIES
+        LABELS ${label} TIMEOUT 300 ENVIRONMENT "${VLY_TEST_ENVIRONMENT}")
+endfunction()
+
+# Target and test names are LABEL_NAME: the same module may have a unit and a scenario.
+function(volley_test_name out label source)
+    cmake_path(GET source STEM name)
+    string(REGEX REPLACE "^[a-z]+_" "${label}_" name ${name})
+    set(${out} ${name} PARENT_SCOPE)
+endfunction()
+
+function(volley_cmocka_tests label prefix)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${label}/${prefix}_*.c)
+    foreach(source ${sources})
+        volley_test_name(name ${label} ${source})
+        add_executable(${name} ${source})
+        set_target_properties(${name} PROPERTIES
+            RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+        target_link_libraries(${name} PRIVATE volley_test_support)
+        volley_test(${name} ${label} ${name})
+    endforeach()
+endfunction()
+
+function(volley_script_tests label interpreter pattern)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${label}/${pattern})
+    foreach(source ${sources})
+        volley_test_name(name ${label} ${source})
+        volley_test(${name} ${label} ${interpreter} ${source})
+        set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
+    endforeach()
+endfunction()
+
+function(volley_fuzzers)
+    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_*.c)
+    foreach(source ${sources})
+        volley_test_name(name fuzz ${source})
+        add_executable(${name} ${source})
+        set_target_properties(${name} PROPERTIES
+            RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
+        target_link_libraries(${name} PRIVATE volley_test_support)
+        if(VLY_FUZZ)
+            target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+        else()
+            target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/standalone_main.c)
+            string(REGEX REPLACE "^fuzz_" "" corpus ${name})
+            volley_test(${name} fuzz ${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${corpus})
+        endif()
+    endforeach()
+endfunction()
+
+function(volley_check name)
+    volley_test(static_${name} static
+        ${VLY_PYTHON} ${PROJECT_SOURCE_DIR}/tests/static/check_${name}.py ${ARGN})
+    set_tests_properties(static_${name} PROPERTIES SKIP_RETURN_CODE 77)
+endfunction()
+
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka>=1.1)
+volley_library(volley_test_support tests/support/*.c)
+target_include_directories(volley_test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests)
+target_link_libraries(volley_test_support PUBLIC volley_lib PkgConfig::CMOCKA)
+
+volley_fuzzers()
+if(VLY_FUZZ)
+    return()
+endif()
+
+volley_cmocka_tests(unit test)
+volley_cmocka_tests(prop prop)
+volley_cmocka_tests(scenario test)
+volley_script_tests(integration ${VLY_PYTHON} test_*.py)
+volley_script_tests(integration bash test_*.sh)
+
+volley_check(purity $<TARGET_FILE:volley_proto>)
+volley_check(headers ${CMAKE_C_COMPILER})
+volley_check(limits)
+volley_check(includes)
+volley_check(rules)
+volley_check(tables)
+volley_check(man)

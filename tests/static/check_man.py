@@ -1,0 +1,54 @@
+"""The man pages and --help name the same options, and mandoc finds nothing to say.
+
+src/man/volley-CMD.1 documents an option where a list item (.It) names it. Runs $VOLLEY_BIN.
+"""
+
+import os
+import re
+import subprocess
+
+from project import ROOT, finish, name, skip
+
+BIN = os.environ.get("VOLLEY_BIN", "")
+MAN = ROOT / "src" / "man"
+HELP_OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
+MAN_OPTION = re.compile(r"\bFl (?:Fl |\\?-)([a-z][a-z0-9-]*)")
+
+
+def volley(*args):
+    return subprocess.run([BIN, *args], check=True, capture_output=True, text=True).stdout
+
+
+def man_options(page):
+    items = (line for line in page.read_text().splitlines() if line.startswith(".It "))
+    return {option for line in items for option in MAN_OPTION.findall(line)}
+
+
+def check_command(command, overview):
+    page = MAN / f"volley-{command}.1"
+    if not re.search(rf"\b{command}\b", overview):
+        yield f"volley.1 does not mention {command}"
+    if not page.exists():
+        yield f"{name(page)} is missing"
+        return
+    shown, written = set(HELP_OPTION.findall(volley(command, "--help"))), man_options(page)
+    yield from (f"{name(page)}: --{option} of --help is not described" for option in shown - written)
+    yield from (f"{name(page)}: --{option} is not in --help" for option in written - shown)
+
+
+def main():
+    if not os.access(BIN, os.X_OK) or not MAN.is_dir():
+        skip("no program or no man pages yet")
+    commands = volley("help", "--commands").split()
+    overview = (MAN / "volley.1").read_text()
+    offences = [] if commands else ["volley help --commands lists nothing"]
+    for command in commands:
+        offences += check_command(command, overview)
+    for page in sorted(MAN.glob("*.1")):
+        lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", name(page)],
+                              cwd=ROOT, capture_output=True, text=True)
+        offences += lint.stdout.splitlines()
+    finish(offences, f"{len(commands)} commands")
+
+
+main()

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void fail(const char *path)
+static _Noreturn void fail(const char *path)
 {
     fprintf(stderr, "%s: %s\n", path, strerror(errno));
     exit(EXIT_FAILURE);

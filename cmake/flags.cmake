@@ -13,6 +13,9 @@ foreach(config RELEASE RELWITHDEBINFO MINSIZEREL)
     string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_${config} "${CMAKE_C_FLAGS_${config}}")
 endforeach()
 
+# VLY_CHECKS: the data structures check themselves (vly_*_check) after each operation.
+add_compile_definitions($<$<CONFIG:Debug>:VLY_CHECKS>)
+
 set(VLY_WARNINGS
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes
     -Wmissing-prototypes -Wundef -Wvla -Wformat=2 -Wcast-align -Wwrite-strings)

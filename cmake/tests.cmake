@@ -7,6 +7,7 @@ set(VLY_PYTHON /usr/bin/python3)
 set(VLY_TEST_ENVIRONMENT
     VOLLEY_SRC=${PROJECT_SOURCE_DIR}
     VOLLEY_BIN=${PROJECT_BINARY_DIR}/bin/volley
+    PYTHONDONTWRITEBYTECODE=1
     UBSAN_OPTIONS=print_stacktrace=1
     TSAN_OPTIONS=halt_on_error=1)
 

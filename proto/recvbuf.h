@@ -1,0 +1,75 @@
+/*
+ * recvbuf - reassembly of one direction of a stream.
+ *
+ * Two orders. ANY: every new piece is handed on at once, where it belongs is known by its offset;
+ * only a range set is kept. IN_ORDER: pieces ahead of the frontier are copied into blocks until the
+ * gap before them closes.
+ * Invariant: `have` is disjoint ranges above the frontier only; the frontier is the end of the
+ * contiguous prefix received.
+ * Cost: in-order piece O(1), no copy; others O(log n + moved ranges). Gaps at most
+ * VLY_RECVBUF_GAPS_MAX (RULE 34); memory of IN_ORDER at most the promised window plus one block.
+ */
+#ifndef VLY_PROTO_RECVBUF_H
+#define VLY_PROTO_RECVBUF_H
+
+#include "rangeset.h"
+
+#define VLY_RECVBUF_BLOCK 16384u
+#define VLY_RECVBUF_GAPS_MAX 4096u
+
+enum vly_order { VLY_IN_ORDER, VLY_ANY_ORDER };
+
+struct vly_recvbuf {
+    const struct vly_alloc *alloc; /* borrowed */
+    enum vly_order order;
+    uint64_t frontier;    /* all below was received */
+    uint64_t highest;     /* one past the highest offset received */
+    uint64_t final_bytes; /* UINT64_MAX until known */
+    struct vly_rangeset have;
+    /* IN_ORDER: ring of owned blocks; the one of offset o is blocks[o / BLOCK % blocks_cap], NULL
+     * where nothing was buffered. It reaches from blocks_base over blocks_cap blocks. */
+    uint8_t **blocks;
+    size_t blocks_cap, blocks_n; /* slots, a power of two; blocks there are */
+    uint64_t blocks_base;        /* multiple of BLOCK */
+    uint64_t base;               /* offset of the stream's first byte */
+    /* The deliveries of the last insert. */
+    struct vly_rangeset fresh; /* its parts that were not there before */
+    size_t fresh_next;         /* the first of them not wholly handed on */
+    uint64_t next;             /* IN_ORDER: all below is handed on */
+    uint64_t frame_offset;
+    const uint8_t *frame; /* its data, borrowed */
+};
+
+void vly_recvbuf_init(struct vly_recvbuf *b, const struct vly_alloc *alloc, uint64_t base);
+void vly_recvbuf_fini(struct vly_recvbuf *b);
+/* Only while nothing was received. Returns 0 or VLY_E_STATE. */
+VLY_MUST_USE int vly_recvbuf_set_order(struct vly_recvbuf *b, enum vly_order order);
+
+/* Takes a STREAM frame's data. Parts received before are ignored (RULE 35). `offset + len` is at
+ * most VLY_VARINT_MAX. Returns 0, VLY_E_PROTOCOL when the final size is contradicted (FINAL_SIZE),
+ * VLY_E_LIMIT when it would open too many gaps (drop the packet unacknowledged), VLY_E_NOMEM. On
+ * failure nothing of it was taken.
+ * On success the pieces to hand to the application are got by vly_recvbuf_next until it returns
+ * false, before the next insert and while `data` is still there: the buffer borrows it. */
+VLY_MUST_USE int vly_recvbuf_insert(struct vly_recvbuf *b, uint64_t offset, struct vly_span data,
+                                    bool fin);
+/* A part of the stream to hand to the application. */
+struct vly_recv_piece {
+    uint64_t offset;
+    struct vly_span data; /* into the frame, or into a block: borrowed until the next insert */
+};
+bool vly_recvbuf_next(struct vly_recvbuf *b, struct vly_recv_piece *out);
+/* Frees the blocks wholly below the frontier: what pieces of earlier inserts pointed to is gone. To
+ * be called once what was handed on has been used. */
+void vly_recvbuf_release(struct vly_recvbuf *b);
+/* Sets the final size without data (RESET_STREAM). Returns 0 or VLY_E_PROTOCOL. */
+VLY_MUST_USE int vly_recvbuf_set_final(struct vly_recvbuf *b, uint64_t final_bytes);
+/* All bytes up to a known final size were received. */
+bool vly_recvbuf_is_complete(const struct vly_recvbuf *b);
+/* Bytes by which `highest` would rise with data up to `end`: what flow control has to account. */
+uint64_t vly_recvbuf_new_bytes(const struct vly_recvbuf *b, uint64_t end);
+/* Bytes of memory held in blocks. */
+size_t vly_recvbuf_held_bytes(const struct vly_recvbuf *b);
+void vly_recvbuf_check(const struct vly_recvbuf *b);
+
+#endif

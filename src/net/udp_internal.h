@@ -1,0 +1,54 @@
+/*
+ * udp_internal - what udp_socket.c, udp_send.c and udp_recv.c share.
+ */
+#ifndef VLY_NET_UDP_INTERNAL_H
+#define VLY_NET_UDP_INTERNAL_H
+
+#include "net/addr.h"
+#include "net/udp_socket.h"
+
+#include <stdalign.h>
+#include <sys/uio.h>
+
+/* A slot takes the longest GRO run. All slots together should stay in the second-level cache. */
+#define UDP_SLOT_BYTES 65536u
+#define UDP_SLOTS_GSO 8u
+#define UDP_SLOTS_MMSG 16u
+#define UDP_SLOTS_MAX 16u
+#define UDP_CONTROL_BYTES 128u
+
+/* Addresses to which segmented sends were refused: one entry a hash, the newer one stays. */
+#define UDP_REFUSALS 64u
+
+struct udp_refusal {
+    struct vly_addr to;
+    size_t segment_bytes; /* this size and larger ones; 0: the entry is free */
+    unsigned batches;     /* sent without segmentation since */
+};
+
+struct udp_slot {
+    union vly_sockaddr from;
+    alignas(8) uint8_t control[UDP_CONTROL_BYTES];
+};
+
+struct vly_udp {
+    int fd; /* -1 while half-built */
+    int family;
+    enum vly_io io;
+    enum vly_ecn ecn; /* of the datagrams sent */
+    uint32_t recv_buffer_bytes;
+    uint32_t drops_seen; /* SO_RXQ_OVFL when last heard */
+    struct vly_udp_stats stats;
+    union vly_sockaddr local;
+
+    bool has_refusals;
+    struct udp_refusal refusals[UDP_REFUSALS];
+
+    unsigned n_slots;
+    uint8_t *buffers; /* n_slots of UDP_SLOT_BYTES */
+    struct udp_slot slots[UDP_SLOTS_MAX];
+    struct iovec iovecs[UDP_SLOTS_MAX];
+    struct mmsghdr messages[UDP_SLOTS_MAX];
+};
+
+#endif

@@ -1,0 +1,254 @@
+/*
+ * udp_send - batches into the socket, by the widest call the path takes.
+ *
+ * Invariant: a byte of a batch is handed to the kernel once, whatever fails on the way.
+ * Cost: one call a batch (gso, mmsg) or a datagram (basic); no allocation, no copy.
+ */
+#include "net/udp_internal.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <string.h>
+
+/* A path may come to bear segmentation again, when its MTU grows back: then it is tried anew. */
+#define RETRY_BATCHES 4096u
+
+/* The part of a batch that is still to be sent. */
+struct rest {
+    union vly_sockaddr to;
+    socklen_t to_len;
+    const uint8_t *data;
+    size_t len;
+    size_t segment_bytes;
+};
+
+static size_t segments_of(size_t len, size_t segment_bytes)
+{
+    return (len + segment_bytes - 1) / segment_bytes;
+}
+
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The senders return how many bytes of the rest went out; 0 when none did, with errno set. */
+static size_t send_basic(struct vly_udp *s, struct rest *r)
+{
+    size_t len = min_size(r->len, r->segment_bytes);
+
+    s->stats.send_calls++;
+    if (sendto(s->fd, r->data, len, 0, &r->to.any, r->to_len) < 0)
+        return 0;
+    s->stats.datagrams_sent++;
+    return len;
+}
+
+static size_t send_mmsg(struct vly_udp *s, struct rest *r)
+{
+    struct mmsghdr messages[VLY_BATCH_PKTS];
+    struct iovec iovecs[VLY_BATCH_PKTS];
+    size_t n = min_size(segments_of(r->len, r->segment_bytes), VLY_BATCH_PKTS);
+    int sent;
+
+    memset(messages, 0, n * sizeof(messages[0]));
+    for (size_t i = 0; i < n; i++) {
+        size_t begin = i * r->segment_bytes;
+
+        iovecs[i].iov_base = (void *)(uintptr_t)(r->data + begin);
+        iovecs[i].iov_len = min_size(r->len - begin, r->segment_bytes);
+        messages[i].msg_hdr.msg_iov = &iovecs[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+        messages[i].msg_hdr.msg_name = &r->to;
+        messages[i].msg_hdr.msg_namelen = r->to_len;
+    }
+    s->stats.send_calls++;
+    sent = sendmmsg(s->fd, messages, (unsigned)n, 0);
+    if (sent <= 0)
+        return 0;
+    s->stats.datagrams_sent += (unsigned)sent;
+    return min_size(r->len, (size_t)sent * r->segment_bytes);
+}
+
+static size_t send_gso(struct vly_udp *s, struct rest *r)
+{
+    alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))] = {0};
+    uint16_t segment_bytes = (uint16_t)r->segment_bytes;
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)r->data, .iov_len = r->len};
+    struct msghdr msg = {
+        .msg_name = &r->to,
+        .msg_namelen = r->to_len,
+        .msg_iov = &iov,
+        .msg_iovlen = 1,
+        .msg_control = control,
+        .msg_controllen = sizeof(control),
+    };
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+    c->cmsg_level = SOL_UDP;
+    c->cmsg_type = UDP_SEGMENT;
+    c->cmsg_len = CMSG_LEN(sizeof(segment_bytes));
+    memcpy(CMSG_DATA(c), &segment_bytes, sizeof(segment_bytes));
+    s->stats.send_calls++;
+    if (sendmsg(s->fd, &msg, 0) < 0)
+        return 0;
+    s->stats.datagrams_sent += segments_of(r->len, r->segment_bytes);
+    return r->len;
+}
+
+static size_t refusal_slot(const struct vly_addr *to)
+{
+    uint32_t h = UINT32_C(2166136261); /* FNV-1a */
+
+    for (unsigned i = 0; i < to->len; i++)
+        h = (h ^ to->data[i]) * UINT32_C(16777619);
+    return h % UDP_REFUSALS;
+}
+
+static bool is_for(const struct udp_refusal *r, const struct vly_addr *to)
+{
+    return r->segment_bytes != 0 && r->to.len == to->len &&
+           memcmp(r->to.data, to->data, to->len) == 0;
+}
+
+static void refusal_add(struct vly_udp *s, const struct vly_batch *b)
+{
+    struct udp_refusal *r = &s->refusals[refusal_slot(&b->to)];
+    size_t segment_bytes = b->segment_bytes;
+
+    if (is_for(r, &b->to))
+        segment_bytes = min_size(segment_bytes, r->segment_bytes);
+    *r = (struct udp_refusal){.to = b->to, .segment_bytes = segment_bytes};
+    s->has_refusals = true;
+    s->stats.gso_fallbacks++;
+}
+
+static bool is_refused(struct vly_udp *s, const struct vly_batch *b)
+{
+    struct udp_refusal *r = &s->refusals[refusal_slot(&b->to)];
+
+    if (!is_for(r, &b->to) || b->segment_bytes < r->segment_bytes)
+        return false;
+    if (++r->batches < RETRY_BATCHES)
+        return true;
+    r->segment_bytes = 0;
+    return false;
+}
+
+enum vly_io vly_udp_io_to(const struct vly_udp *s, const struct vly_addr *to)
+{
+    if (s->io == VLY_IO_GSO && is_for(&s->refusals[refusal_slot(to)], to))
+        return VLY_IO_MMSG;
+    return s->io;
+}
+
+static enum vly_io strategy(struct vly_udp *s, const struct vly_batch *b, const struct rest *r)
+{
+    if (s->io == VLY_IO_BASIC || r->len <= r->segment_bytes)
+        return VLY_IO_BASIC;
+    if (s->io == VLY_IO_MMSG || (s->has_refusals && is_refused(s, b)))
+        return VLY_IO_MMSG;
+    return VLY_IO_GSO;
+}
+
+static size_t send_by(struct vly_udp *s, enum vly_io io, struct rest *r)
+{
+    switch (io) {
+    case VLY_IO_AUTO:
+    case VLY_IO_BASIC:
+        break;
+    case VLY_IO_MMSG:
+        return send_mmsg(s, r);
+    case VLY_IO_GSO:
+        return send_gso(s, r);
+    }
+    return send_basic(s, r);
+}
+
+/* EINVAL and EMSGSIZE: a segment is longer than the path's MTU. EIO: the device cannot fill in the
+ * checksums. */
+static bool is_refusal(int error)
+{
+    return error == EINVAL || error == EMSGSIZE || error == EIO || error == EOPNOTSUPP;
+}
+
+enum verdict { RETRY, FULL, DROP_DATAGRAM, DROP_REST };
+
+static enum verdict judge(int error)
+{
+    switch (error) {
+    case EINTR:
+        return RETRY;
+    case EAGAIN:
+    case ENOBUFS:
+    case ENOMEM:
+        return FULL;
+    case EACCES:
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT:
+    case EBADF:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENODEV:
+        return DROP_REST;
+    default: /* EPERM of a packet filter, EMSGSIZE, an error some earlier datagram has caused */
+        return DROP_DATAGRAM;
+    }
+}
+
+static int err_of_drop(int error)
+{
+    if (error == EACCES)
+        return VLY_E_PERMISSION;
+    return error == EBADF ? VLY_E_IO : VLY_E_UNREACHABLE;
+}
+
+static void set_ecn(struct vly_udp *s, enum vly_ecn ecn)
+{
+    int value = (int)ecn;
+
+    if (s->ecn == ecn)
+        return;
+    s->ecn = ecn;
+    if (s->family == AF_INET6)
+        (void)setsockopt(s->fd, IPPROTO_IPV6, IPV6_TCLASS, &value, sizeof(value));
+    else
+        (void)setsockopt(s->fd, IPPROTO_IP, IP_TOS, &value, sizeof(value));
+}
+
+int vly_udp_send(struct vly_udp *s, const struct vly_batch *b, size_t *done)
+{
+    struct rest r = {.segment_bytes = b->segment_bytes};
+
+    r.to_len = vly_addr_decode(&r.to, &b->to);
+    set_ecn(s, b->ecn);
+    while (*done < b->len) {
+        enum vly_io io;
+        size_t sent;
+        enum verdict v;
+
+        r.data = b->data + *done;
+        r.len = b->len - *done;
+        io = strategy(s, b, &r);
+        sent = send_by(s, io, &r);
+        *done += sent;
+        if (sent > 0)
+            continue;
+        if (io == VLY_IO_GSO && is_refusal(errno)) {
+            refusal_add(s, b);
+            continue;
+        }
+        v = judge(errno);
+        if (v == RETRY)
+            continue;
+        if (v == FULL)
+            return VLY_E_AGAIN;
+        sent = v == DROP_REST || io == VLY_IO_GSO ? r.len : min_size(r.len, r.segment_bytes);
+        s->stats.send_errors += segments_of(sent, r.segment_bytes);
+        *done += sent;
+        if (v == DROP_REST)
+            return err_of_drop(errno);
+    }
+    return 0;
+}

@@ -1,10 +1,10 @@
 /*
  * recvbuf - the receiving half of a stream.
  *
- * An insert settles everything at once and leaves two things to walk: `fresh`, the parts of the
- * frame that were not there before, and the distance from `next` to the frontier. In order, bytes
- * below the frontier come from the frame where they are fresh and from blocks where they are not;
- * each byte is copied at most once. The first copy of a byte is the one handed on (RULE 35).
+ * An insert settles everything at once and leaves two things to walk: the fresh parts of the frame,
+ * which were not there before, and the distance from `next` to the frontier. In order, bytes below
+ * the frontier come from the frame where they are fresh and from blocks where they are not; each
+ * byte is copied at most once. The first copy of a byte is the one handed on (RULE 35).
  */
 #include "recvbuf.h"
 
@@ -53,7 +53,7 @@ void vly_recvbuf_init(struct vly_recvbuf *b, const struct vly_alloc *alloc, uint
     b->final_bytes = UINT64_MAX;
     /* RULE 34: each range kept stands behind one gap. */
     vly_rangeset_init(&b->have, alloc, VLY_RECVBUF_GAPS_MAX);
-    vly_rangeset_init(&b->fresh, alloc, VLY_RECVBUF_GAPS_MAX + 1);
+    vly_rangeset_init(&b->fresh_more, alloc, VLY_RECVBUF_GAPS_MAX + 1);
 }
 
 void vly_recvbuf_fini(struct vly_recvbuf *b)
@@ -64,7 +64,7 @@ void vly_recvbuf_fini(struct vly_recvbuf *b)
     if (b->blocks != NULL)
         alloc_resize(b, b->blocks, b->blocks_cap * sizeof(*b->blocks), 0);
     vly_rangeset_fini(&b->have);
-    vly_rangeset_fini(&b->fresh);
+    vly_rangeset_fini(&b->fresh_more);
     memset(b, 0, sizeof(*b));
 }
 
@@ -96,10 +96,13 @@ void vly_recvbuf_release(struct vly_recvbuf *b)
 /* Makes the ring long enough for a byte at `end - 1`. */
 static int ring_cover(struct vly_recvbuf *b, uint64_t end)
 {
-    uint64_t need = (end - 1 - b->blocks_base) / VLY_RECVBUF_BLOCK + 1;
     size_t old_cap = b->blocks_cap, cap = old_cap == 0 ? FIRST_BLOCKS_CAP : old_cap;
     uint8_t **old = b->blocks, **blocks;
+    uint64_t need;
 
+    if (b->blocks_n == 0)
+        b->blocks_base = block_floor(b->frontier);
+    need = (end - 1 - b->blocks_base) / VLY_RECVBUF_BLOCK + 1;
     while (cap < need)
         cap *= 2;
     if (cap == old_cap)
@@ -160,27 +163,53 @@ static int final_check(const struct vly_recvbuf *b, uint64_t end, bool fin)
     return fin && end < b->highest ? VLY_E_PROTOCOL : 0;
 }
 
+/* Finds the parts of [begin, end) that are not there yet. */
 static int fresh_find(struct vly_recvbuf *b, uint64_t begin, uint64_t end)
 {
     struct vly_range gap;
 
+    if (b->have.n == 0 || end <= b->have.r[0].begin) {
+        b->fresh = (struct vly_range){begin, end};
+        return 0;
+    }
     while (begin < end && vly_rangeset_next_gap(&b->have, begin, end, &gap)) {
-        int err = vly_rangeset_add(&b->fresh, gap.begin, gap.end);
+        int err = vly_rangeset_add(&b->fresh_more, gap.begin, gap.end);
 
         if (err != 0)
             return err;
         begin = gap.end;
     }
+    if (b->fresh_more.n > 0)
+        b->fresh = b->fresh_more.r[0];
     return 0;
+}
+
+static void fresh_step(struct vly_recvbuf *b)
+{
+    b->fresh_i++;
+    if (b->fresh_i < b->fresh_more.n)
+        b->fresh = b->fresh_more.r[b->fresh_i];
+    else
+        b->fresh = (struct vly_range){0};
+}
+
+static void fresh_clear(struct vly_recvbuf *b)
+{
+    b->fresh = (struct vly_range){0};
+    b->fresh_i = 0;
+    if (b->fresh_more.n > 0)
+        vly_rangeset_clear(&b->fresh_more);
 }
 
 /* All below `end` is there now, and what was kept behind it. */
 static void frontier_advance(struct vly_recvbuf *b, uint64_t end)
 {
-    vly_rangeset_trim(&b->have, end);
-    if (b->have.n > 0 && b->have.r[0].begin == end) {
-        end = b->have.r[0].end;
+    if (b->have.n > 0) {
         vly_rangeset_trim(&b->have, end);
+        if (b->have.n > 0 && b->have.r[0].begin == end) {
+            end = b->have.r[0].end;
+            vly_rangeset_trim(&b->have, end);
+        }
     }
     b->frontier = end;
 }
@@ -195,11 +224,9 @@ static int insert_ahead(struct vly_recvbuf *b, uint64_t begin, uint64_t end)
         err = vly_rangeset_add(&b->have, begin, end);
     if (err != 0 || b->order == VLY_ANY_ORDER)
         return err;
-    for (size_t i = 0; i < b->fresh.n; i++) {
-        const struct vly_range *r = &b->fresh.r[i];
-
-        blocks_write(b, r->begin, b->frame + (r->begin - b->frame_offset), r->end - r->begin);
-    }
+    for (; b->fresh.begin < b->fresh.end; fresh_step(b))
+        blocks_write(b, b->fresh.begin, b->frame + (b->fresh.begin - b->frame_offset),
+                     b->fresh.end - b->fresh.begin);
     return 0;
 }
 
@@ -209,18 +236,16 @@ int vly_recvbuf_insert(struct vly_recvbuf *b, uint64_t offset, struct vly_span d
     int err = final_check(b, end, fin);
 
     assert(offset <= VLY_VARINT_MAX && data.len <= VLY_VARINT_MAX - offset); /* RULE 36 */
-    if (err != 0)
-        return err;
-    vly_rangeset_clear(&b->fresh);
-    b->fresh_next = 0;
+    fresh_clear(b);
     b->next = b->frontier;
     b->frame = data.data;
     b->frame_offset = offset;
-    err = fresh_find(b, begin, end);
-    if (err == 0 && begin > b->frontier && b->fresh.n > 0)
+    if (err == 0 && begin < end)
+        err = fresh_find(b, begin, end);
+    if (err == 0 && begin > b->frontier && b->fresh.begin < b->fresh.end)
         err = insert_ahead(b, begin, end);
     if (err != 0) {
-        vly_rangeset_clear(&b->fresh);
+        fresh_clear(b);
         return err;
     }
     if (begin == b->frontier && begin < end)
@@ -247,19 +272,19 @@ static struct vly_recv_piece block_piece(const struct vly_recvbuf *b, uint64_t b
 
 bool vly_recvbuf_next(struct vly_recvbuf *b, struct vly_recv_piece *out)
 {
-    const struct vly_range *fresh = b->fresh_next < b->fresh.n ? &b->fresh.r[b->fresh_next] : NULL;
+    bool has_fresh = b->fresh.begin < b->fresh.end;
 
     if (b->order == VLY_IN_ORDER && b->next == b->frontier)
         return false;
-    if (fresh != NULL && (b->order == VLY_ANY_ORDER || fresh->begin == b->next)) {
-        b->fresh_next++;
-        b->next = fresh->end;
-        *out = frame_piece(b, fresh->begin, fresh->end);
+    if (has_fresh && (b->order == VLY_ANY_ORDER || b->fresh.begin == b->next)) {
+        *out = frame_piece(b, b->fresh.begin, b->fresh.end);
+        b->next = b->fresh.end;
+        fresh_step(b);
         return true;
     }
     if (b->order == VLY_ANY_ORDER)
         return false;
-    *out = block_piece(b, b->next, fresh != NULL ? fresh->begin : b->frontier);
+    *out = block_piece(b, b->next, has_fresh ? b->fresh.begin : b->frontier);
     b->next += out->data.len;
     return true;
 }
@@ -294,7 +319,7 @@ void vly_recvbuf_check(const struct vly_recvbuf *b)
     size_t blocks_n = 0;
 
     vly_rangeset_check(&b->have);
-    vly_rangeset_check(&b->fresh);
+    vly_rangeset_check(&b->fresh_more);
     assert(b->base <= b->frontier && b->frontier <= b->highest && b->highest <= b->final_bytes);
     assert(b->blocks_base % VLY_RECVBUF_BLOCK == 0 && b->blocks_base <= b->frontier);
     for (size_t i = 0; i < b->blocks_cap; i++)

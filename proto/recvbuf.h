@@ -32,10 +32,11 @@ struct vly_recvbuf {
     size_t blocks_cap, blocks_n; /* slots, a power of two; blocks there are */
     uint64_t blocks_base;        /* multiple of BLOCK */
     uint64_t base;               /* offset of the stream's first byte */
-    /* The deliveries of the last insert. */
-    struct vly_rangeset fresh; /* its parts that were not there before */
-    size_t fresh_next;         /* the first of them not wholly handed on */
-    uint64_t next;             /* IN_ORDER: all below is handed on */
+    /* The deliveries of the last insert: its parts that were not there before. */
+    struct vly_range fresh;         /* the next of them to be handed on; empty: none is left */
+    struct vly_rangeset fresh_more; /* all of them, when there are several */
+    size_t fresh_i;                 /* which of those `fresh` is */
+    uint64_t next;                  /* IN_ORDER: all below is handed on */
     uint64_t frame_offset;
     const uint8_t *frame; /* its data, borrowed */
 };
@@ -56,7 +57,7 @@ VLY_MUST_USE int vly_recvbuf_insert(struct vly_recvbuf *b, uint64_t offset, stru
 /* A part of the stream to hand to the application. */
 struct vly_recv_piece {
     uint64_t offset;
-    struct vly_span data; /* into the frame, or into a block: borrowed until the next insert */
+    struct vly_span data; /* into the frame, or into a block: borrowed until vly_recvbuf_release */
 };
 bool vly_recvbuf_next(struct vly_recvbuf *b, struct vly_recv_piece *out);
 /* Frees the blocks wholly below the frontier: what pieces of earlier inserts pointed to is gone. To

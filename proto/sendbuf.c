@@ -65,7 +65,7 @@ void vly_sendbuf_init(struct vly_sendbuf *b, const struct vly_alloc *alloc, uint
     vly_rangeset_init(&b->acked, alloc, VLY_SENDBUF_RANGES_MAX);
 }
 
-void vly_sendbuf_fini(struct vly_sendbuf *b)
+static void memory_free(struct vly_sendbuf *b)
 {
     for (size_t i = 0; i < b->blocks_n; i++)
         alloc_resize(b, *block_slot(b, i), VLY_SENDBUF_BLOCK, 0);
@@ -75,6 +75,11 @@ void vly_sendbuf_fini(struct vly_sendbuf *b)
         alloc_resize(b, b->blocks, b->blocks_cap * sizeof(*b->blocks), 0);
     vly_rangeset_fini(&b->pending);
     vly_rangeset_fini(&b->acked);
+}
+
+void vly_sendbuf_fini(struct vly_sendbuf *b)
+{
+    memory_free(b);
     memset(b, 0, sizeof(*b));
 }
 
@@ -83,8 +88,10 @@ void vly_sendbuf_drop(struct vly_sendbuf *b)
     const struct vly_alloc *alloc = b->alloc;
     uint64_t sent_end = b->sent_end;
 
-    vly_sendbuf_fini(b);
+    memory_free(b);
     vly_sendbuf_init(b, alloc, sent_end);
+    b->fin = true;
+    b->fin_acked = true;
 }
 
 static int ring_grow(struct vly_sendbuf *b)
@@ -196,16 +203,18 @@ bool vly_sendbuf_peek(const struct vly_sendbuf *b, uint64_t max_end, size_t max_
     return true;
 }
 
-int vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_piece *piece, uint8_t *dst)
+void vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_piece *piece, uint8_t *dst)
 {
     uint64_t end = piece->offset + piece->len;
-    int err;
 
     assert(piece->offset >= b->base && end <= b->end);
     assert(!piece->fin || (b->fin && end == b->end));
-    err = vly_rangeset_remove(&b->pending, piece->offset, end);
-    if (err != 0)
-        return err;
+    if (piece->len > 0) {
+        /* It is the oldest, as peek gave it. */
+        assert(b->pending.n > 0 && b->pending.r[0].begin == piece->offset);
+        assert(b->pending.r[0].end >= end);
+        vly_rangeset_trim(&b->pending, end);
+    }
     for (uint64_t at = piece->offset; at < end;) {
         size_t room;
         const uint8_t *src = byte_at(b, at, &room);
@@ -218,19 +227,21 @@ int vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_piece *piece, 
     b->sent_end = max_u64(b->sent_end, end);
     if (piece->fin)
         b->fin_pending = false;
-    return 0;
 }
 
 /* Acknowledged up to `base` and, with what was acknowledged ahead of it, perhaps beyond. */
 static void base_advance(struct vly_sendbuf *b, uint64_t base)
 {
-    vly_rangeset_trim(&b->acked, base);
-    if (b->acked.n > 0 && b->acked.r[0].begin == base) {
-        base = b->acked.r[0].end;
+    if (b->acked.n > 0) {
         vly_rangeset_trim(&b->acked, base);
+        if (b->acked.n > 0 && b->acked.r[0].begin == base) {
+            base = b->acked.r[0].end;
+            vly_rangeset_trim(&b->acked, base);
+        }
     }
     b->base = base;
-    vly_rangeset_trim(&b->pending, b->base);
+    if (b->pending.n > 0 && b->pending.r[0].begin < base)
+        vly_rangeset_trim(&b->pending, base);
     blocks_release(b);
 }
 

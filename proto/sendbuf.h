@@ -59,9 +59,8 @@ struct vly_send_piece {
 };
 bool vly_sendbuf_peek(const struct vly_sendbuf *b, uint64_t max_end, size_t max_len,
                       struct vly_send_piece *out);
-/* Copies the piece's bytes to `dst` and takes it off `pending`. */
-VLY_MUST_USE int vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_piece *piece,
-                                  uint8_t *dst);
+/* Copies the bytes of the piece just peeked at to `dst` and takes it off `pending`. */
+void vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_piece *piece, uint8_t *dst);
 /* The piece was acknowledged. Returns 0 or the range set's error (then nothing changed). */
 VLY_MUST_USE int vly_sendbuf_on_acked(struct vly_sendbuf *b, const struct vly_send_piece *piece);
 /* The piece was lost: what of it is not acknowledged is pending again. */
@@ -69,8 +68,8 @@ VLY_MUST_USE int vly_sendbuf_on_lost(struct vly_sendbuf *b, const struct vly_sen
 /* Makes the oldest unacknowledged bytes, at most `max_len`, pending again, for a probe. Returns
  * false when nothing is outstanding. */
 bool vly_sendbuf_probe(struct vly_sendbuf *b, size_t max_len);
-/* Frees all content: the direction was reset. `sent_end`, its final size, stays. Only sent_end may
- * be read from now on. */
+/* Frees all content: the direction was reset. `sent_end`, its final size, stays. As if what was
+ * sent had been acknowledged: what later becomes of its pieces changes nothing. */
 void vly_sendbuf_drop(struct vly_sendbuf *b);
 /* All bytes and the end were acknowledged. */
 bool vly_sendbuf_is_done(const struct vly_sendbuf *b);

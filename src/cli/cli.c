@@ -1,0 +1,176 @@
+/*
+ * cli - what the commands share: exit codes, one-line errors, the network options.
+ */
+#include "cli/cli.h"
+
+#include "cli/json_out.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LINE_BYTES 2048
+
+int vly_exit_code(int err)
+{
+    switch ((enum vly_err)err) {
+    case VLY_OK:
+        return VLY_EXIT_OK;
+    case VLY_E_INVALID:
+        return VLY_EXIT_USAGE;
+    case VLY_E_NOT_FOUND:
+        return VLY_EXIT_NOT_FOUND;
+    case VLY_E_REFUSED:
+    case VLY_E_EXISTS:
+    case VLY_E_PERMISSION:
+    case VLY_E_IS_DIRECTORY:
+    case VLY_E_NOT_DIRECTORY:
+    case VLY_E_NOT_REGULAR:
+    case VLY_E_BAD_NAME:
+    case VLY_E_BUSY:
+    case VLY_E_SUITE:
+        return VLY_EXIT_REFUSED;
+    case VLY_E_PROTOCOL:
+    case VLY_E_NO_ANSWER:
+    case VLY_E_LOST:
+    case VLY_E_CLOSED:
+    case VLY_E_UNREACHABLE:
+    case VLY_E_VERSION:
+        return VLY_EXIT_NETWORK;
+    case VLY_E_INTEGRITY:
+        return VLY_EXIT_INTEGRITY;
+    case VLY_E_SOURCE_CHANGED:
+        return VLY_EXIT_SOURCE_CHANGED;
+    case VLY_E_NO_SPACE:
+        return VLY_EXIT_NO_SPACE;
+    case VLY_E_FAILED:
+    case VLY_E_NOMEM:
+    case VLY_E_TRUNCATED:
+    case VLY_E_MALFORMED:
+    case VLY_E_LIMIT:
+    case VLY_E_DUPLICATE:
+    case VLY_E_STALE:
+    case VLY_E_AGAIN:
+    case VLY_E_STATE:
+    case VLY_E_IO:
+    case VLY_E_CANCELLED:
+        break;
+    }
+    return VLY_EXIT_FAILED;
+}
+
+/* ---- talking ---- */
+
+static void error_line(const struct vly_cli *cli, const char *code, const char *text)
+{
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "volley %s: %s\n", cli->command, text);
+    if (cli->json)
+        vly_json_error(code, text);
+}
+
+int vly_cli_usage(const struct vly_cli *cli, const char *format, ...)
+{
+    char line[LINE_BYTES];
+    char text[LINE_BYTES + 64];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    (void)snprintf(text, sizeof(text), "%s; see volley %s --help", line, cli->command);
+    error_line(cli, vly_err_name(VLY_E_INVALID), text);
+    return VLY_EXIT_USAGE;
+}
+
+int vly_cli_fail(const struct vly_cli *cli, int err, const char *format, ...)
+{
+    char line[LINE_BYTES];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    error_line(cli, vly_err_name(err), line);
+    return vly_exit_code(err);
+}
+
+void vly_cli_say(const struct vly_cli *cli, const char *format, ...)
+{
+    char line[LINE_BYTES];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "volley %s: %s\n", cli->command, line);
+}
+
+bool vly_cli_wants_json(int argc, char *const *argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0)
+            return true;
+    return false;
+}
+
+/* ---- network options ---- */
+
+#define NET(member) offsetof(struct vly_net_args, member)
+
+static const struct vly_opt net_opts[] = {
+    {"plain", 0, VLY_OPT_FLAG, NET(plain), NULL,
+     "go without encryption, which is not built yet; needed at both ends", 0, 0},
+    {"timeout", 0, VLY_OPT_DURATION, NET(timeout_ns), "TIME",
+     "give up after so long without an answer (default: 10s)", VLY_MS(100), VLY_S(86400)},
+    {"rate", 0, VLY_OPT_RATE, NET(rate_bytes_per_s), "RATE",
+     "send no faster than this, e.g. 100Mbit or 10MB (default: no limit)", 1000, 0},
+    {"cc", 0, VLY_OPT_CHOICE, NET(cc), "cubic|reno|fixed",
+     "congestion control of what this side sends; fixed needs --rate (default: cubic)", 0, 0},
+    {"io", 0, VLY_OPT_CHOICE, NET(io), "auto|gso|mmsg|basic",
+     "how datagrams are handed to the kernel (default: auto, the best that works)", 0, 0},
+    {"mss", 0, VLY_OPT_NUMBER, NET(mss_bytes), "BYTES",
+     "largest datagram to send, 1200 to 65507 (default: 1472)", 1200, 65507},
+    {"window", 0, VLY_OPT_SIZE, NET(window_bytes), "SIZE",
+     "largest receive window and send buffer, e.g. 4MiB (default: automatic)", 65536,
+     UINT64_C(1) << 34},
+};
+
+static const struct vly_opt talk_opts[] = {
+    {"json", 0, VLY_OPT_FLAG, NET(json), NULL, "print one JSON object a line on standard output", 0,
+     0},
+    {"quiet", 'q', VLY_OPT_FLAG, NET(quiet), NULL, "print nothing but errors", 0, 0},
+    {"verbose", 'v', VLY_OPT_FLAG, NET(verbose), NULL,
+     "tell more: each file, and where the time went", 0, 0},
+};
+
+const struct vly_opt_group vly_net_group = {"Network", net_opts,
+                                            sizeof(net_opts) / sizeof(net_opts[0])};
+const struct vly_opt_group vly_talk_group = {"Output", talk_opts,
+                                             sizeof(talk_opts) / sizeof(talk_opts[0])};
+
+int vly_net_check(const struct vly_cli *cli, const struct vly_net_args *net)
+{
+    if (net->cc != NULL && strcmp(net->cc, "fixed") == 0 && net->rate_bytes_per_s == 0)
+        return vly_cli_usage(cli, "--cc fixed needs --rate");
+    if (!net->plain)
+        return vly_cli_fail(
+            cli, VLY_E_SUITE,
+            "encryption is not built yet; add --plain at both ends to go without it");
+    return 0;
+}
+
+void vly_net_fill(struct vly_transport_options *out, const struct vly_net_args *net)
+{
+    *out = (struct vly_transport_options){
+        .size = sizeof(*out),
+        .plain = net->plain,
+        .cc = net->cc,
+        .io = net->io,
+        .rate_bytes_per_s = net->rate_bytes_per_s,
+        .max_datagram_bytes = (uint32_t)net->mss_bytes,
+        .window_bytes = net->window_bytes,
+        .timeout_ns = net->timeout_ns,
+    };
+}

@@ -1,0 +1,165 @@
+/*
+ * cmd_serve - volley serve [DIR]: serves a directory until it is interrupted.
+ */
+#include "cli/addr.h"
+#include "cli/cli.h"
+#include "cli/json_out.h"
+#include "cli/serve_view.h"
+#include "cli/signals.h"
+#include "file/path.h"
+
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define LOOKUP_NS VLY_S(10)
+
+struct serve_args {
+    struct vly_net_args net; /* first: the tables of the network options rely on it */
+    const char *listen;
+    uint64_t port, max_clients;
+    bool writable;
+};
+
+static const struct vly_opt serve_opts[] = {
+    {"listen", 'l', VLY_OPT_TEXT, offsetof(struct serve_args, listen), "ADDR",
+     "address to listen on; :: is every address, those of IPv6 too (default: 0.0.0.0)", 0, 0},
+    {"port", 'p', VLY_OPT_NUMBER, offsetof(struct serve_args, port), "N",
+     "UDP port; 0 picks a free one (default: 7711)", 0, 65535},
+    {"writable", 'w', VLY_OPT_FLAG, offsetof(struct serve_args, writable), NULL,
+     "accept uploads into DIR", 0, 0},
+    {"max-clients", 0, VLY_OPT_NUMBER, offsetof(struct serve_args, max_clients), "N",
+     "serve at most so many at once (default: 1024)", 1, 65535},
+};
+
+static const struct vly_opt_set serve_set = {
+    .command = "serve",
+    .usage = "[DIR] --plain [OPTION...]",
+    .about = "Serves DIR (the current directory) until interrupted, to many clients at once.\n"
+             "Nothing outside DIR can be reached. Without --plain it refuses to start.\n",
+    .groups = {{"Options", serve_opts, sizeof(serve_opts) / sizeof(serve_opts[0])}},
+};
+
+struct serve {
+    struct vly_cli cli;
+    uv_loop_t loop;
+    struct vly_signals signals;
+    struct vly_serve_view view;
+    struct vly_server *server;
+};
+
+static void on_closed(void *ctx)
+{
+    struct serve *s = ctx;
+
+    vly_serve_view_close(&s->view);
+    vly_signals_close(&s->signals);
+    if (s->cli.json)
+        vly_json_emit(vly_json_event("stopped"));
+}
+
+static void on_signal(void *ctx, int signum)
+{
+    struct serve *s = ctx;
+
+    vly_serve_view_stopping(&s->view, signum);
+    vly_server_close(s->server, on_closed, s);
+}
+
+static void say_listening(const struct serve *s, const struct serve_args *args, const char *root)
+{
+    const char *address = vly_server_address(s->server);
+    uint16_t port = vly_server_port(s->server);
+
+    if (args->net.json) {
+        json_t *event = vly_json_event("listening");
+        vly_json_text(event, "proto", "udp");
+        vly_json_text(event, "address", address);
+        vly_json_count(event, "port", port);
+        vly_json_emit(event);
+    }
+    if (!args->net.quiet)
+        vly_cli_say(&s->cli,
+                    strchr(address, ':') != NULL
+                        ? "serving %s on UDP [%s]:%u, %s, not encrypted; Ctrl-C ends"
+                        : "serving %s on UDP %s:%u, %s, not encrypted; Ctrl-C ends",
+                    vly_shown(root).text, address, port, args->writable ? "writable" : "read-only");
+}
+
+static int serve_at(struct serve *s, const struct serve_args *args, const char *root,
+                    const struct sockaddr *address)
+{
+    struct vly_server_options opt = {
+        .size = sizeof(opt),
+        .root = root,
+        .listen = address,
+        .writable = args->writable,
+        .max_clients = (size_t)args->max_clients,
+        .events = &vly_serve_view_events,
+        .ctx = &s->view,
+    };
+    struct vly_failure why = {0};
+
+    vly_net_fill(&opt.transport, &args->net);
+    if (vly_server_open(&s->server, &s->loop, &opt, &why) != 0)
+        return vly_cli_fail(&s->cli, why.err, "%s", why.text);
+    vly_signals_open(&s->signals, &s->loop, on_signal, s);
+    vly_serve_view_open(&s->view, &s->loop, &s->cli, &args->net);
+    say_listening(s, args, root);
+    (void)uv_run(&s->loop, UV_RUN_DEFAULT);
+    return VLY_EXIT_OK;
+}
+
+static int run(const struct vly_cli *cli, const struct serve_args *args, const char *root)
+{
+    static struct serve s; /* static: a name look-up that hangs outlives this function */
+    struct vly_addr_list list;
+    char host[VLY_HOST_BYTES] = "0.0.0.0";
+    const char *why;
+    int code, err;
+
+    if (args->listen != NULL) {
+        size_t len = strlen(args->listen);
+        bool bracketed = len > 2 && args->listen[0] == '[' && args->listen[len - 1] == ']';
+        if (len == 0 || len >= sizeof(host))
+            return vly_cli_usage(cli, "--listen needs an address such as 0.0.0.0 or ::");
+        memcpy(host, args->listen + bracketed, len + 1 - bracketed);
+        if (bracketed)
+            host[len - 2] = '\0';
+    }
+    s = (struct serve){.cli = *cli};
+    if (uv_loop_init(&s.loop) != 0)
+        return vly_cli_fail(cli, VLY_E_NOMEM, "out of memory");
+    err = vly_addr_resolve(&s.loop, host, (uint16_t)args->port, LOOKUP_NS, &list, &why);
+    if (err != 0)
+        code = vly_cli_fail(cli, err, "--listen %s: %s; name one of this machine's addresses",
+                            vly_shown(host).text, why);
+    else
+        code = serve_at(&s, args, root, (const struct sockaddr *)&list.at[0]);
+    if (err == VLY_E_NO_ANSWER) /* the thread that looks up would hold up a normal exit */
+        _exit(code);
+    (void)uv_run(&s.loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&s.loop);
+    return code;
+}
+
+int vly_cmd_serve(int argc, char **argv)
+{
+    struct vly_opt_set set = serve_set;
+    struct serve_args args = {.port = VLY_PORT_DEFAULT};
+    struct vly_cli cli = {.command = "serve"};
+    int code, first;
+
+    set.groups[1] = vly_net_group;
+    set.groups[2] = vly_talk_group;
+    first = vly_opt_parse(&set, argc, argv, &args, &code);
+    if (first < 0)
+        return code;
+    cli.json = args.net.json;
+    if (argc - first > 1)
+        return vly_cli_usage(&cli, "serves one directory, not %d", argc - first);
+    code = vly_net_check(&cli, &args.net);
+    if (code != 0)
+        return code;
+    return run(&cli, &args, first < argc ? argv[first] : ".");
+}

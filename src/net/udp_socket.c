@@ -106,14 +106,15 @@ static enum vly_io choose_io(int fd, enum vly_io wanted)
     return VLY_IO_GSO;
 }
 
-/* Touches all pages now: the first touch of fresh memory costs more than the datagram in it. */
+/* Touches all pages now: the first touch of fresh memory costs more than the datagram in it. Not
+ * with zeros, which the compiler would make a calloc of. */
 static int make_slots(struct vly_udp *s)
 {
     s->n_slots = s->io == VLY_IO_GSO ? UDP_SLOTS_GSO : s->io == VLY_IO_MMSG ? UDP_SLOTS_MMSG : 1;
     s->buffers = malloc((size_t)s->n_slots * UDP_SLOT_BYTES);
     if (s->buffers == NULL)
         return VLY_E_NOMEM;
-    memset(s->buffers, 0, (size_t)s->n_slots * UDP_SLOT_BYTES);
+    memset(s->buffers, 0xff, (size_t)s->n_slots * UDP_SLOT_BYTES);
     for (unsigned i = 0; i < s->n_slots; i++) {
         s->iovecs[i].iov_base = s->buffers + (size_t)i * UDP_SLOT_BYTES;
         s->iovecs[i].iov_len = UDP_SLOT_BYTES;

@@ -1,0 +1,254 @@
+/*
+ * udp_link - one connection of the engine, offered to file code as a link.
+ *
+ * Calls change the engine's state and wake the driver; events come from the driver's pump. A link
+ * lives from its making to the return of on_closed, its connection a moment longer.
+ */
+#include "net/driver_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct udp_link *of(struct vly_link *l)
+{
+    return (struct udp_link *)l;
+}
+
+static const struct udp_link *of_const(const struct vly_link *l)
+{
+    return (const struct udp_link *)l;
+}
+
+/* ---- calls ---- */
+
+static int link_open_stream(struct vly_link *l, uint64_t *stream)
+{
+    return vly_conn_open_stream(of(l)->conn, stream);
+}
+
+static int link_set_order(struct vly_link *l, uint64_t stream, enum vly_link_order order)
+{
+    return vly_conn_set_order(of(l)->conn, stream,
+                              order == VLY_LINK_ANY_ORDER ? VLY_ANY_ORDER : VLY_IN_ORDER);
+}
+
+static int link_reserve(struct vly_link *l, uint64_t stream, uint8_t **ptr, size_t *len)
+{
+    return vly_conn_reserve(of(l)->conn, stream, ptr, len);
+}
+
+static int link_commit(struct vly_link *l, uint64_t stream, size_t len, bool fin)
+{
+    driver_wake(of(l)->driver);
+    return vly_conn_commit(of(l)->conn, stream, len, fin);
+}
+
+static void link_consume(struct vly_link *l, uint64_t stream, uint64_t bytes)
+{
+    driver_wake(of(l)->driver);
+    vly_conn_consume(of(l)->conn, stream, bytes, driver_now_ns(of(l)->driver));
+}
+
+static void link_reset(struct vly_link *l, uint64_t stream, uint64_t code)
+{
+    driver_wake(of(l)->driver);
+    vly_conn_reset_stream(of(l)->conn, stream, code);
+}
+
+static void link_stop(struct vly_link *l, uint64_t stream, uint64_t code)
+{
+    driver_wake(of(l)->driver);
+    vly_conn_stop_stream(of(l)->conn, stream, code);
+}
+
+static void link_expect_answer(struct vly_link *l, bool expecting)
+{
+    driver_wake(of(l)->driver);
+    vly_conn_expect_answer(of(l)->conn, expecting);
+}
+
+static void link_close(struct vly_link *l, uint64_t code, const char *reason)
+{
+    driver_wake(of(l)->driver);
+    vly_conn_close(of(l)->conn, driver_now_ns(of(l)->driver), code, reason);
+}
+
+static void link_stats(const struct vly_link *l, struct vly_link_stats *out)
+{
+    const struct udp_link *ul = of_const(l);
+    struct vly_conn_stats s;
+
+    vly_conn_stats(ul->conn, &s);
+    *out = (struct vly_link_stats){
+        .packets_sent = s.packets_sent,
+        .packets_received = s.packets_received,
+        .retransmits = s.retransmits,
+        .lost_packets = s.lost_packets,
+        .spurious_losses = s.spurious_losses,
+        .bytes_sent = s.bytes_sent,
+        .bytes_received = s.bytes_received,
+        .smoothed_rtt_ns = s.smoothed_rtt_ns,
+        .min_rtt_ns = s.min_rtt_ns,
+        .cwnd_bytes = s.cwnd_bytes,
+        .kernel_drops_local = s.kernel_drops_local,
+        .kernel_drops_peer = s.kernel_drops_peer,
+        .limited_cwnd_ns = s.limited_cwnd_ns,
+        .limited_flow_ns = s.limited_flow_ns,
+        .limited_pacing_ns = s.limited_pacing_ns,
+        .limited_app_ns = s.limited_app_ns,
+        .io = vly_io_name(vly_udp_io_to(ul->driver->udp, &ul->peer)),
+    };
+}
+
+static const char *link_peer(const struct vly_link *l)
+{
+    return of_const(l)->peer_text;
+}
+
+/* ---- work in the thread pool ---- */
+
+/* Knows the driver, which waits for it, and not the link, which does not. */
+struct offloaded {
+    uv_work_t request;
+    struct vly_driver *driver;
+    void (*work)(void *arg);
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void offloaded_work(uv_work_t *request)
+{
+    struct offloaded *o = request->data;
+
+    o->work(o->arg);
+}
+
+static void offloaded_done(uv_work_t *request, int status)
+{
+    struct offloaded *o = request->data;
+    struct vly_driver *d = o->driver;
+
+    (void)status;
+    o->done(o->arg);
+    free(o);
+    d->n_offloaded--;
+    driver_finish(d);
+}
+
+static int link_offload(struct vly_link *l, void (*work)(void *arg), void (*done)(void *arg),
+                        void *arg)
+{
+    struct vly_driver *d = of(l)->driver;
+    struct offloaded *o = malloc(sizeof(*o));
+
+    if (o == NULL)
+        return VLY_E_NOMEM;
+    *o = (struct offloaded){.driver = d, .work = work, .done = done, .arg = arg};
+    o->request.data = o;
+    if (uv_queue_work(d->loop, &o->request, offloaded_work, offloaded_done) != 0) {
+        free(o);
+        return VLY_E_FAILED;
+    }
+    d->n_offloaded++;
+    return 0;
+}
+
+static const struct vly_link_ops udp_link_ops = {
+    .open_stream = link_open_stream,
+    .set_order = link_set_order,
+    .reserve = link_reserve,
+    .commit = link_commit,
+    .consume = link_consume,
+    .reset = link_reset,
+    .stop = link_stop,
+    .expect_answer = link_expect_answer,
+    .close = link_close,
+    .stats = link_stats,
+    .peer = link_peer,
+    .offload = link_offload,
+};
+
+/* ---- life and events ---- */
+
+struct udp_link *udp_link_new(struct vly_driver *d, const struct vly_addr *peer)
+{
+    struct udp_link *l = calloc(1, sizeof(*l));
+
+    if (l == NULL)
+        return NULL;
+    l->base.ops = &udp_link_ops;
+    l->driver = d;
+    l->peer = *peer;
+    vly_addr_text(peer, l->peer_text);
+    l->next = d->links;
+    if (l->next != NULL)
+        l->next->prev = l;
+    d->links = l;
+    return l;
+}
+
+void udp_link_attach(struct udp_link *l, struct vly_conn *conn)
+{
+    l->conn = conn;
+    vly_conn_set_user(conn, l);
+    vly_conn_set_kernel_drops(conn, l->driver->kernel_drops);
+}
+
+void udp_link_free(struct udp_link *l)
+{
+    if (l == NULL)
+        return;
+    if (l->conn != NULL)
+        vly_conn_set_user(l->conn, NULL);
+    if (l->prev != NULL)
+        l->prev->next = l->next;
+    else
+        l->driver->links = l->next;
+    if (l->next != NULL)
+        l->next->prev = l->prev;
+    free(l);
+}
+
+void udp_link_close(struct udp_link *l, int err, uint64_t code, const char *reason)
+{
+    l->base.events->on_closed(l->base.user, err, code, reason);
+    udp_link_free(l);
+}
+
+void udp_link_emit(struct udp_link *l, const struct vly_event *ev)
+{
+    const struct vly_link_events *events = l->base.events;
+    void *user = l->base.user;
+
+    assert(events != NULL);
+    switch (ev->type) {
+    case VLY_EV_CONNECTED:
+        events->on_open(user);
+        break;
+    case VLY_EV_STREAM_OPENED:
+        events->on_stream(user, ev->stream);
+        break;
+    case VLY_EV_DATA:
+        events->on_data(user, ev->stream, ev->offset, ev->data);
+        break;
+    case VLY_EV_STREAM_END:
+        events->on_end(user, ev->stream, ev->offset);
+        break;
+    case VLY_EV_STREAM_RESET:
+        events->on_reset(user, ev->stream, ev->code);
+        break;
+    case VLY_EV_STREAM_STOPPED:
+        events->on_stopped(user, ev->stream, ev->code);
+        break;
+    case VLY_EV_WRITABLE:
+        events->on_writable(user, ev->stream);
+        break;
+    case VLY_EV_CLOSED:
+        udp_link_close(l, ev->err, ev->app_code ? ev->code : 0, ev->reason);
+        break;
+    case VLY_EV_ACCEPTED:
+    case VLY_EV_STREAM_ACKED:
+        break; /* no concern of a link's user */
+    }
+}

@@ -156,14 +156,15 @@ static void cubic_on_loss(struct vly_cc *cc, uint64_t now_ns, const struct vly_l
     uint64_t minimum = vly_cc_minimum_bytes(cc);
 
     (void)now_ns;
+    /* At the minimum already, more of the same outage keeps ssthresh (RFC 5681 3.1), or it would be
+     * followed by growth as if the path carried two datagrams. */
+    if (s->persistent && cc->cwnd_bytes <= minimum)
+        return;
     cc->undo.cwnd_bytes = cc->cwnd_bytes;
     cc->undo.ssthresh_bytes = cc->ssthresh_bytes;
     cc->undo.cubic = cc->cubic;
     cc->cubic.epoch_ns = VLY_NEVER;
-    /* At the minimum already, a further persistent episode keeps ssthresh (RFC 5681 3.1), or a long
-     * outage would be followed by growth as if the path carried two datagrams. */
-    if (!s->persistent || cc->cwnd_bytes > minimum)
-        reduce(cc);
+    reduce(cc);
     cc->cwnd_bytes = cc->ssthresh_bytes;
     if (s->persistent) {
         cc->cwnd_bytes = minimum;  /* RULE 24 */

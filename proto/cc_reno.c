@@ -36,13 +36,14 @@ static void reno_on_loss(struct vly_cc *cc, uint64_t now_ns, const struct vly_lo
     uint64_t minimum = vly_cc_minimum_bytes(cc);
 
     (void)now_ns;
+    /* At the minimum already, more of the same outage keeps ssthresh (RFC 5681 3.1), or it would be
+     * followed by linear growth from two datagrams. */
+    if (s->persistent && cc->cwnd_bytes <= minimum)
+        return;
     cc->undo.cwnd_bytes = cc->cwnd_bytes;
     cc->undo.ssthresh_bytes = cc->ssthresh_bytes;
     cc->reno.acked_bytes = 0;
-    /* At the minimum already, a further persistent episode keeps ssthresh (RFC 5681 3.1), or a long
-     * outage would be followed by linear growth from two datagrams. */
-    if (!s->persistent || cc->cwnd_bytes > minimum)
-        cc->ssthresh_bytes = cc->cwnd_bytes / 2 > minimum ? cc->cwnd_bytes / 2 : minimum;
+    cc->ssthresh_bytes = cc->cwnd_bytes / 2 > minimum ? cc->cwnd_bytes / 2 : minimum;
     cc->cwnd_bytes = s->persistent ? minimum : cc->ssthresh_bytes; /* RULE 24 */
 }
 

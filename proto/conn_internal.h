@@ -1,0 +1,204 @@
+/*
+ * conn_internal - the state of a connection, seen by conn*.c and endpoint.c alone.
+ *
+ * conn.c lifecycle, timers, the application's calls; conn_hello.c set-up; conn_recv.c packets in;
+ * conn_ack.c acknowledgement and loss; conn_send.c packets out; conn_close.c the end.
+ */
+#ifndef VLY_PROTO_CONN_INTERNAL_H
+#define VLY_PROTO_CONN_INTERNAL_H
+
+#include "ackset.h"
+#include "ecn.h"
+#include "loss.h"
+#include "pacer.h"
+#include "packet.h"
+#include "prr.h"
+#include "shared.h"
+#include "stream.h"
+
+/* SPEC 3 and 7. */
+enum vly_conn_state {
+    VLY_STATE_HELLO_SENT,  /* client: no cookie yet */
+    VLY_STATE_COOKIE_SENT, /* client: HELLO with a cookie is out */
+    VLY_STATE_ACCEPTED,    /* server: no DATA seen yet */
+    VLY_STATE_OPEN,
+    VLY_STATE_CLOSING, /* ours: CLOSE is repeated until the peer confirms */
+    VLY_STATE_CLOSED,
+};
+
+#define VLY_HELLO_TIMER_NS VLY_MS(250)
+#define VLY_HELLO_TIMER_MAX_NS VLY_S(2)
+#define VLY_CLOSE_LINGER_NS VLY_MS(500)
+#define VLY_KEEPALIVE_NS VLY_S(15) /* RULE 8 */
+#define VLY_SKIP_MIN_PKTS 512u     /* SPEC 5.5 */
+#define VLY_FLOOR_EVERY_PKTS 32u
+#define VLY_STREAM_ROOM_MIN \
+    16384u /* what a stream may buffer though others fill the connection's share */
+
+/* Why sending stopped: the time until it goes on is put down to it. */
+enum vly_blocked { VLY_BLOCKED_APP, VLY_BLOCKED_CWND, VLY_BLOCKED_FLOW, VLY_BLOCKED_PACING };
+
+struct vly_conn {
+    struct vly_shared *sh; /* the endpoint's; outlives the connection */
+    void *user;
+    enum vly_role role;
+    enum vly_conn_state state;
+    bool
+        told; /* the application knows of it (CONNECTED pending, ACCEPTED told): owes it a CLOSED */
+    struct vly_addr peer;
+    uint64_t cid;      /* ours: in packets to us */
+    uint64_t peer_cid; /* theirs: in packets to them */
+
+    /* Set-up. */
+    uint64_t start_ns;
+    uint64_t hello_timer_ns; /* interval */
+    uint64_t hello_due_ns;   /* client: when HELLO goes out (again) */
+    uint8_t cookie_len;
+    uint8_t cookie[VLY_COOKIE_MAX];
+    bool accept_pending; /* server: answer the HELLO */
+    bool has_reset_token;
+    uint8_t reset_token[VLY_RESET_TOKEN_BYTES]; /* client: the server's; server: ours */
+    const struct vly_suite_ops *suite;
+    struct vly_params peer_params;
+
+    /* Receiving. */
+    struct vly_ackset ackset;
+    uint64_t kernel_drops;
+    uint64_t last_received_ns;
+    bool path_response_pending;
+    uint8_t path_response[8];
+
+    /* Sending. */
+    struct vly_sentlog log;
+    struct vly_rtt rtt;
+    struct vly_loss loss;
+    struct vly_rate rate;
+    struct vly_cc cc;
+    struct vly_prr prr;
+    struct vly_pacer pacer;
+    struct vly_ecn_path ecn;
+    uint32_t datagram_bytes; /* largest to send */
+    unsigned probes;         /* probe packets still to send (PTO) */
+    bool ping_pending;
+    uint64_t skip_at_pn; /* the next number to leave out */
+    uint64_t floor_pn;   /* number of the packet that last carried FLOOR */
+    uint64_t floor_sent;
+    uint64_t round_delivered; /* delivered_bytes that ends the current round trip */
+    uint64_t cwnd_limited_ns; /* last time the window was what stopped us */
+    uint64_t delivery_bytes_per_s;
+
+    /* Streams. */
+    struct vly_streams streams;
+    uint64_t next_id[2];        /* by role: the next id that side opens */
+    uint64_t peer_max_streams;  /* how many we may have opened in all */
+    uint64_t our_max_streams;   /* how many they may */
+    uint64_t peer_streams_over; /* of theirs, finished */
+    struct vly_flow_send send_credit;
+    struct vly_flow_recv recv_credit;
+    bool need_max_data, need_max_streams;
+    uint64_t send_held_bytes;    /* in all send buffers */
+    unsigned rooms_wanted;       /* streams with wants_room */
+    struct vly_stream *buffered; /* streams that handed on from their blocks, by buffered_next */
+
+    /* Timers and liveness. */
+    bool expecting;
+    uint64_t unanswered_ns;     /* oldest counted packet since the peer was last heard; VLY_NEVER */
+    uint64_t last_keepalive_ns; /* VLY_NEVER: none yet */
+    uint64_t pacing_due_ns;     /* pacing lets us go on then; VLY_NEVER */
+    enum vly_blocked blocked;
+    uint64_t blocked_since_ns;
+    uint64_t deadline_ns; /* as known to the endpoint's heap */
+    size_t heap_index;
+
+    /* The end. */
+    struct {
+        bool by_app; /* the code is the application's */
+        uint64_t code;
+        int err;
+        char reason[VLY_REASON_MAX + 1];
+    } end;
+    bool close_pending; /* CLOSE goes out with the next send */
+    unsigned close_sent;
+    uint64_t close_due_ns;   /* repeat */
+    uint64_t close_until_ns; /* give up waiting for the peer's */
+
+    struct vly_conn_stats stats; /* counters; gauges are filled when asked for */
+
+    bool is_ready;
+    struct vly_conn *ready_next;
+    struct vly_conn *closed_next;
+};
+
+/* conn.c */
+VLY_MUST_USE int vly_conn_new(struct vly_conn **out, struct vly_shared *sh, enum vly_role role,
+                              const struct vly_addr *peer, uint64_t now_ns);
+void vly_conn_free(struct vly_conn *c);
+/* When time alone changes something. */
+uint64_t vly_conn_deadline(const struct vly_conn *c);
+void vly_conn_on_deadline(struct vly_conn *c, uint64_t now_ns);
+void vly_conn_trace(const struct vly_conn *c, enum vly_trace_type type, uint64_t now_ns,
+                    const uint64_t abc[3]);
+void vly_conn_set_state(struct vly_conn *c, enum vly_conn_state state, uint64_t now_ns);
+/* Queues an event about a stream. Returns 0 or VLY_E_NOMEM. */
+VLY_MUST_USE int vly_conn_event(struct vly_conn *c, enum vly_event_type type, uint64_t stream,
+                                uint64_t offset);
+/* The peer's or our stream `id`, made (with all lower ones of the peer) when it is the peer's and
+ * new. Returns 0 with *out NULL when it is over. Errors: the close code in *code with
+ * VLY_E_PROTOCOL; VLY_E_NOMEM. */
+VLY_MUST_USE int vly_conn_stream_for_frame(struct vly_conn *c, uint64_t id, uint64_t now_ns,
+                                           struct vly_stream **out, uint64_t *code);
+/* Removes the stream if both its directions are over. */
+void vly_conn_sweep_stream(struct vly_conn *c, struct vly_stream *s);
+/* Tells streams that waited for room. */
+VLY_MUST_USE int vly_conn_offer_room(struct vly_conn *c);
+/* Gives the connection's credit back for what arrived on the stream and will never be handed on. */
+void vly_conn_return_credit(struct vly_conn *c, struct vly_stream *s, uint64_t now_ns);
+/* Frees what the events of the last datagram pointed to. */
+void vly_conn_release_buffers(struct vly_conn *c);
+/* Limits of the peer are known: windows, datagram size, stream credit. */
+void vly_conn_apply_params(struct vly_conn *c, uint64_t now_ns);
+void vly_conn_our_params(const struct vly_conn *c, struct vly_params *out);
+
+/* conn_hello.c */
+/* Encodes the client's HELLO with the cookie it has. */
+void vly_conn_write_hello(struct vly_conn *c, struct vly_wr *w);
+void vly_conn_write_accept(const struct vly_conn *c, struct vly_wr *w);
+void vly_conn_on_retry(struct vly_conn *c, const struct vly_retry *p, uint64_t now_ns);
+void vly_conn_on_accept(struct vly_conn *c, const struct vly_accept *p, uint64_t now_ns);
+
+/* conn_recv.c: an opened DATA packet from the connection's peer. */
+struct vly_packet {
+    uint64_t pn;
+    struct vly_span frames;
+    enum vly_ecn ecn;
+    uint32_t bytes; /* of the datagram */
+    uint64_t now_ns;
+};
+void vly_conn_on_packet(struct vly_conn *c, const struct vly_packet *p);
+
+/* conn_ack.c. Errors: a close code in *code with VLY_E_PROTOCOL, or VLY_E_NOMEM. */
+VLY_MUST_USE int vly_conn_on_ack(struct vly_conn *c, const struct vly_ack *ack, uint64_t now_ns,
+                                 uint64_t *code);
+/* Declares what is lost by now; run on ACKs and on the loss timer. `acked_bytes`: newly
+ * acknowledged by the ACK at hand. */
+VLY_MUST_USE int vly_conn_detect_loss(struct vly_conn *c, uint64_t acked_bytes, uint64_t now_ns);
+
+/* conn_send.c: appends datagrams to `b` (empty at first); false when nothing was. */
+bool vly_conn_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns);
+/* Seals and counts a DATA packet that ends at `w`. */
+void vly_conn_seal(struct vly_conn *c, uint64_t pn, struct vly_wr *w);
+
+/* conn_close.c */
+/* Ends the connection from our side for cause: sends one CLOSE, tells the application. */
+void vly_conn_fail(struct vly_conn *c, int err, uint64_t code, uint64_t now_ns);
+/* The server refused the HELLO. */
+void vly_conn_refused(struct vly_conn *c, int err, const struct vly_refuse *p, uint64_t now_ns);
+/* The connection is over: nothing more is sent. */
+void vly_conn_end(struct vly_conn *c, int err, uint64_t now_ns);
+void vly_conn_on_close_frame(struct vly_conn *c, bool by_app, uint64_t code, struct vly_span reason,
+                             uint64_t now_ns);
+/* Writes the CLOSE frame of a closing connection. */
+void vly_conn_write_close(const struct vly_conn *c, struct vly_wr *w);
+void vly_conn_closing_timer(struct vly_conn *c, uint64_t now_ns);
+
+#endif

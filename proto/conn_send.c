@@ -1,0 +1,532 @@
+/*
+ * conn_send - packets out: what may go, what goes into a packet, what is remembered of it.
+ *
+ * A batch is filled with packets of one size, the last maybe shorter, so that the kernel can cut it
+ * in one call. A packet takes its number only when it is certain to go.
+ */
+#include "conn_internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define PACKET_ITEMS_MAX 32u
+#define STREAM_PIECE_MIN 32u /* a shorter piece waits for the next packet, unless it is all */
+#define PACING_QUANTUM_NS VLY_US(250) /* at most 4,000 timer ticks a second */
+#define PACING_QUANTUM_MAX_BYTES 32768u
+
+/* A packet in the making. */
+struct build {
+    struct vly_wr w; /* ends where the tag begins */
+    uint64_t now_ns;
+    struct vly_sent_item items[PACKET_ITEMS_MAX];
+    unsigned n_items;
+    bool counted;
+    bool flow_blocked; /* a stream had data that its credit forbids */
+};
+
+static bool has_content(const struct vly_conn *c)
+{
+    return c->ping_pending || c->need_max_data || c->need_max_streams || c->path_response_pending ||
+           c->probes > 0 || c->streams.queue_head != NULL;
+}
+
+/* RULE 26: at most the window in flight, probes aside. With nothing in flight no ACK would ever
+ * come. */
+static bool window_allows(const struct vly_conn *c)
+{
+    if (c->probes > 0 || c->log.in_flight_bytes == 0)
+        return true;
+    if (c->prr.active)
+        return c->prr.allowance_bytes >= c->datagram_bytes;
+    return c->log.in_flight_bytes + c->datagram_bytes <= c->cc.cwnd_bytes;
+}
+
+static uint64_t pacing_rate(const struct vly_conn *c)
+{
+    uint64_t rate = vly_cc_pacing_bytes_per_s(&c->cc, c->rtt.has_sample ? c->rtt.smoothed_ns : 0,
+                                              c->rtt.min_ns);
+    uint64_t cap = c->sh->config.rate_bytes_per_s;
+
+    if (cap != 0 && (rate == 0 || rate > cap))
+        return cap;
+    return rate;
+}
+
+/* Sets when to go on if not now. */
+static bool pacing_allows(struct vly_conn *c, uint64_t now_ns)
+{
+    uint64_t rate = pacing_rate(c);
+    uint64_t quantum;
+
+    if (c->probes > 0 ||
+        vly_pacer_budget(&c->pacer, now_ns, rate, c->datagram_bytes) >= c->datagram_bytes) {
+        c->pacing_due_ns = VLY_NEVER;
+        return true;
+    }
+    quantum = rate / (VLY_S(1) / PACING_QUANTUM_NS);
+    if (quantum > PACING_QUANTUM_MAX_BYTES)
+        quantum = PACING_QUANTUM_MAX_BYTES;
+    if (quantum < c->datagram_bytes)
+        quantum = c->datagram_bytes;
+    c->pacing_due_ns = vly_pacer_when_ns(&c->pacer, now_ns, rate, quantum);
+    return false;
+}
+
+/* ---- frames ---- */
+
+/* Whether one more item may be noted for this packet. */
+static bool item_room(struct vly_conn *c, const struct build *b)
+{
+    return b->n_items < PACKET_ITEMS_MAX && vly_sentlog_reserve(&c->log, b->n_items + 1) == 0;
+}
+
+/* Notes a control frame that was just written; undoes it when it did not fit. Returns whether it is
+ * in the packet. */
+static bool control_done(struct build *b, uint8_t *before, enum vly_sent_kind kind, uint64_t stream)
+{
+    if (b->w.failed) {
+        b->w.failed = false;
+        b->w.pos = before;
+        return false;
+    }
+    b->items[b->n_items++] = (struct vly_sent_item){.kind = (uint8_t)kind, .stream = stream};
+    b->counted = true;
+    return true;
+}
+
+static void write_conn_control(struct vly_conn *c, struct build *b)
+{
+    uint8_t *before = b->w.pos;
+
+    if (c->need_max_data && item_room(c, b)) {
+        vly_frame_max_data_encode(&b->w, c->recv_credit.limit_bytes);
+        c->need_max_data = !control_done(b, before, VLY_ITEM_MAX_DATA, 0);
+    }
+    before = b->w.pos;
+    if (c->need_max_streams && item_room(c, b)) {
+        vly_frame_max_streams_encode(&b->w, c->our_max_streams);
+        c->need_max_streams = !control_done(b, before, VLY_ITEM_MAX_STREAMS, 0);
+    }
+    if (c->path_response_pending && vly_wr_room(&b->w) > 9) {
+        vly_frame_path_encode(&b->w, VLY_FRAME_PATH_RESPONSE, c->path_response);
+        c->path_response_pending = false;
+        b->counted = true;
+    }
+    if (c->ping_pending && vly_wr_room(&b->w) > 1) {
+        vly_frame_ping_encode(&b->w);
+        c->ping_pending = false;
+        b->counted = true;
+    }
+}
+
+static void write_stream_control(struct vly_conn *c, struct vly_stream *s, struct build *b)
+{
+    uint64_t base = c->sh->config.first_offset;
+    uint8_t *before = b->w.pos;
+
+    if (s->need_reset && item_room(c, b)) {
+        vly_frame_reset_encode(&b->w, s->id, s->reset_code, s->send.sent_end);
+        s->need_reset = !control_done(b, before, VLY_ITEM_RESET, s->id);
+    }
+    before = b->w.pos;
+    if (s->need_stop && item_room(c, b)) {
+        vly_frame_stop_encode(&b->w, s->id, s->stop_code);
+        s->need_stop = !control_done(b, before, VLY_ITEM_STOP, s->id);
+    }
+    before = b->w.pos;
+    if (s->need_max && item_room(c, b)) {
+        vly_frame_max_stream_data_encode(&b->w, s->id, base + s->recv_credit.limit_bytes);
+        s->need_max = !control_done(b, before, VLY_ITEM_MAX_STREAM_DATA, s->id);
+    }
+}
+
+/* Up to where credit lets new data of the stream go. */
+static uint64_t stream_max_end(const struct vly_conn *c, const struct vly_stream *s)
+{
+    uint64_t by_stream = c->sh->config.first_offset + s->send_credit.limit_bytes;
+    uint64_t by_conn = s->send.sent_end + vly_flow_send_room(&c->send_credit);
+
+    return by_stream < by_conn ? by_stream : by_conn;
+}
+
+/* Writes one STREAM frame, if credit and room allow. Returns false when the packet has no room for
+ * more of this stream. */
+static bool write_stream_data(struct vly_conn *c, struct vly_stream *s, struct build *b)
+{
+    size_t room = vly_wr_room(&b->w);
+    struct vly_send_piece piece;
+    uint64_t sent_end = s->send.sent_end;
+    size_t overhead;
+
+    if (!item_room(c, b))
+        return false;
+    if (!vly_sendbuf_peek(&s->send, stream_max_end(c, s), room, &piece)) {
+        b->flow_blocked |= vly_sendbuf_has_pending(&s->send);
+        return true;
+    }
+    overhead = vly_frame_stream_overhead(s->id, piece.offset, room);
+    if (room < overhead + (piece.len < STREAM_PIECE_MIN ? piece.len : STREAM_PIECE_MIN))
+        return false;
+    if (piece.len > room - overhead) {
+        piece.len = room - overhead;
+        piece.fin = false;
+    }
+    vly_frame_stream_header_encode(&b->w, s->id, piece.offset, piece.len, piece.fin);
+    assert(!b->w.failed && vly_wr_room(&b->w) >= piece.len);
+    vly_sendbuf_take(&s->send, &piece, b->w.pos);
+    b->w.pos += piece.len;
+    if (s->send.sent_end > sent_end) {
+        c->send_credit.used_bytes += s->send.sent_end - sent_end;
+        c->stats.stream_bytes_sent += s->send.sent_end - sent_end;
+    }
+    b->items[b->n_items++] = (struct vly_sent_item){.kind = VLY_ITEM_STREAM,
+                                                    .stream = s->id,
+                                                    .offset = piece.offset,
+                                                    .len = (uint32_t)piece.len,
+                                                    .fin = piece.fin};
+    b->counted = true;
+    return true;
+}
+
+static void write_streams(struct vly_conn *c, struct build *b)
+{
+    struct vly_stream *s;
+
+    while ((s = vly_streams_pop(&c->streams)) != NULL) {
+        uint8_t *before = b->w.pos;
+        bool has_room = true;
+
+        write_stream_control(c, s, b);
+        if (s->send_state == VLY_SEND_OPEN && vly_sendbuf_has_pending(&s->send))
+            has_room = write_stream_data(c, s, b);
+        /* Stays queued while it has more that may go; what credit forbids is queued again when
+         * credit comes. */
+        if (!has_room || vly_stream_has_control(s) ||
+            (b->w.pos != before && vly_sendbuf_has_pending(&s->send)))
+            vly_streams_push(&c->streams, s);
+        if (!has_room || vly_wr_room(&b->w) < STREAM_PIECE_MIN)
+            break;
+    }
+}
+
+/* SPEC 5.4: a probe carries new data when there is some; else the oldest that is outstanding; else
+ * PING. */
+static void write_probe(struct vly_conn *c, struct build *b)
+{
+    uint64_t pn;
+    const struct vly_sent *oldest = vly_sentlog_lowest(&c->log, c->log.next, &pn);
+    struct vly_stream *s = NULL;
+
+    if (oldest != NULL && oldest->item.kind == VLY_ITEM_STREAM)
+        s = vly_streams_find(&c->streams, oldest->item.stream);
+    if (s != NULL && s->send_state == VLY_SEND_OPEN &&
+        vly_sendbuf_probe(&s->send, c->datagram_bytes)) {
+        c->stats.retransmits++;
+        vly_streams_push(&c->streams, s);
+        write_streams(c, b);
+    }
+    if (!b->counted) {
+        vly_frame_ping_encode(&b->w);
+        b->counted = true;
+    }
+}
+
+/* An ACK rides along whenever something is unacknowledged. */
+static bool write_ack(struct vly_conn *c, struct build *b)
+{
+    struct vly_ack_fields fields;
+    uint8_t *before = b->w.pos;
+
+    if (vly_ackset_due_ns(&c->ackset, c->sh->config.max_ack_delay_ns) == VLY_NEVER ||
+        !vly_ackset_fields(&c->ackset, b->now_ns, &fields))
+        return false;
+    fields.kernel_drops = c->kernel_drops;
+    vly_frame_ack_encode(&b->w, &fields);
+    if (b->w.failed) {
+        b->w.failed = false;
+        b->w.pos = before;
+        return false;
+    }
+    return true;
+}
+
+/* SPEC 4.3: so that the receiver can forget. */
+static void write_floor(struct vly_conn *c, struct build *b, uint64_t pn)
+{
+    if (!b->counted || pn - c->floor_pn < VLY_FLOOR_EVERY_PKTS || c->log.oldest <= c->floor_sent ||
+        vly_wr_room(&b->w) < 9)
+        return;
+    vly_frame_floor_encode(&b->w, c->log.oldest);
+    c->floor_pn = pn;
+    c->floor_sent = c->log.oldest;
+}
+
+/* ---- packets ---- */
+
+/* SPEC 5.5, RULE 17: leaves a number out now and then, so that an ACK of what was never sent shows.
+ */
+static void maybe_skip(struct vly_conn *c, uint64_t now_ns)
+{
+    uint32_t r;
+    uint64_t spacing;
+
+    if (c->log.next < c->skip_at_pn || vly_sentlog_reserve(&c->log, 0) != 0)
+        return;
+    c->sh->crypto->random(c->sh->crypto->random_ctx, &r, sizeof(r));
+    spacing = 2 * c->log.in_flight_pkts;
+    if (spacing < VLY_SKIP_MIN_PKTS)
+        spacing = VLY_SKIP_MIN_PKTS;
+    (void)vly_sentlog_append(&c->log, VLY_SENT_SKIPPED, now_ns, 0);
+    c->skip_at_pn = c->log.next + spacing + r % spacing;
+}
+
+void vly_conn_seal(struct vly_conn *c, uint64_t pn, struct vly_wr *w)
+{
+    size_t len = vly_wr_len(w);
+
+    c->suite->seal(NULL, pn, w->start, VLY_DATA_HEADER_BYTES, len);
+    w->pos += VLY_TAG_BYTES;
+    c->stats.packets_sent++;
+    c->stats.bytes_sent += len + VLY_TAG_BYTES;
+}
+
+/* The packet is complete: gives it its entry in the log. */
+static void packet_record(struct vly_conn *c, const struct build *b, uint32_t bytes)
+{
+    uint64_t abc[3] = {c->log.next, bytes, c->log.in_flight_bytes};
+    enum vly_sent_state state = b->counted ? VLY_SENT_IN_FLIGHT : VLY_SENT_UNCOUNTED;
+    uint64_t in_flight = c->log.in_flight_bytes;
+    struct vly_sent *s = vly_sentlog_append(&c->log, state, b->now_ns, bytes);
+
+    vly_conn_trace(c, VLY_TRACE_PACKET_SENT, b->now_ns, abc);
+    if (!b->counted)
+        return;
+    for (unsigned i = 0; i < b->n_items; i++)
+        vly_sentlog_add_item(&c->log, s, &b->items[i]);
+    s->ect = !c->ecn.off;
+    vly_rate_on_sent(&c->rate, b->now_ns, in_flight, &s->rate);
+    c->loss.last_counted_ns = b->now_ns;
+    c->cc.ops->on_sent(&c->cc, b->now_ns, bytes);
+    vly_pacer_on_sent(&c->pacer, bytes);
+    if (c->prr.active)
+        vly_prr_on_sent(&c->prr, bytes);
+    if (c->unanswered_ns == VLY_NEVER)
+        c->unanswered_ns = b->now_ns;
+    if (c->log.in_flight_bytes > c->stats.in_flight_max_bytes)
+        c->stats.in_flight_max_bytes = c->log.in_flight_bytes;
+    if (c->probes > 0) {
+        c->probes--;
+        c->stats.probes_sent++;
+    }
+}
+
+/* Nearly full with more to come: filled up, so that all packets of a batch have one size. */
+static void packet_fill_up(const struct vly_conn *c, struct build *b)
+{
+    size_t room = vly_wr_room(&b->w);
+
+    if (!b->counted || room == 0 || room > 2 * STREAM_PIECE_MIN || c->streams.queue_head == NULL)
+        return;
+    memset(b->w.pos, VLY_FRAME_PADDING, room);
+    b->w.pos += room;
+}
+
+/* Builds one packet of at most `cap` bytes; returns its size, 0 when there is nothing to say. */
+static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool may_count,
+                           struct build *b)
+{
+    bool ack_written;
+    struct vly_data_header header = {.cid = c->peer_cid};
+
+    b->n_items = 0;
+    b->counted = false;
+    if (may_count)
+        maybe_skip(c, b->now_ns);
+    if (vly_sentlog_reserve(&c->log, 1) != 0)
+        return 0;
+    header.pn = c->log.next;
+    b->w = vly_wr_init(buf, cap - VLY_TAG_BYTES);
+    vly_data_header_encode(&b->w, &header);
+    ack_written = write_ack(c, b);
+    if (may_count) {
+        write_conn_control(c, b);
+        write_streams(c, b);
+        if (!b->counted && c->probes > 0)
+            write_probe(c, b);
+    }
+    if (!b->counted && !ack_written)
+        return 0;
+    write_floor(c, b, header.pn);
+    packet_fill_up(c, b);
+    if (ack_written) {
+        vly_ackset_sent(&c->ackset);
+        c->stats.acks_sent++;
+    }
+    vly_conn_seal(c, header.pn, &b->w);
+    packet_record(c, b, (uint32_t)vly_wr_len(&b->w));
+    return vly_wr_len(&b->w);
+}
+
+/* ---- batches ---- */
+
+static void batch_add(struct vly_batch *b, size_t len)
+{
+    b->n++;
+    b->len += len;
+    if (b->n == 1)
+        b->segment_bytes = len;
+}
+
+/* Puts the time since sending last stopped down to its cause. */
+static void blocked_end(struct vly_conn *c, uint64_t now_ns)
+{
+    uint64_t ns = vly_time_since(now_ns, c->blocked_since_ns);
+
+    switch (c->blocked) {
+    case VLY_BLOCKED_APP:
+        c->stats.limited_app_ns += ns;
+        break;
+    case VLY_BLOCKED_CWND:
+        c->stats.limited_cwnd_ns += ns;
+        break;
+    case VLY_BLOCKED_FLOW:
+        c->stats.limited_flow_ns += ns;
+        break;
+    case VLY_BLOCKED_PACING:
+        c->stats.limited_pacing_ns += ns;
+        break;
+    }
+    c->blocked_since_ns = now_ns;
+}
+
+static void blocked_begin(struct vly_conn *c, enum vly_blocked why, uint64_t now_ns)
+{
+    c->blocked = why;
+    c->blocked_since_ns = now_ns;
+    if (why == VLY_BLOCKED_CWND || why == VLY_BLOCKED_PACING)
+        c->cwnd_limited_ns = now_ns;
+    if (why == VLY_BLOCKED_APP)
+        vly_rate_on_app_limited(&c->rate, c->log.in_flight_bytes);
+}
+
+/* Whether a counted packet may go now; when not, notes why. */
+static bool may_count_now(struct vly_conn *c, uint64_t now_ns, enum vly_blocked *why)
+{
+    *why = VLY_BLOCKED_APP;
+    if (!has_content(c))
+        return false;
+    if (!window_allows(c)) {
+        *why = VLY_BLOCKED_CWND;
+        return false;
+    }
+    *why = VLY_BLOCKED_PACING;
+    return pacing_allows(c, now_ns);
+}
+
+static bool send_data(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
+{
+    unsigned max = c->sh->max_batch_pkts;
+    enum vly_blocked why = VLY_BLOCKED_APP;
+    struct build build = {.now_ns = now_ns};
+    bool stopped = false;
+
+    c->pacing_due_ns = VLY_NEVER;
+    while (b->n < max && b->len + c->datagram_bytes <= sizeof(b->data)) {
+        bool may_count = may_count_now(c, now_ns, &why);
+        bool ack_due = vly_ackset_due_ns(&c->ackset, c->sh->config.max_ack_delay_ns) <= now_ns;
+        size_t len = 0;
+
+        if (may_count || ack_due)
+            len = packet_build(c, b->data + b->len, c->datagram_bytes, may_count, &build);
+        if (build.counted)
+            blocked_end(c, now_ns);
+        if (len == 0) {
+            if (may_count)
+                why = build.flow_blocked ? VLY_BLOCKED_FLOW : VLY_BLOCKED_APP;
+            stopped = true;
+            break;
+        }
+        batch_add(b, len);
+        if (len < c->datagram_bytes)
+            break;
+    }
+    if (stopped && b->n == 0)
+        blocked_end(c, now_ns);
+    if (stopped)
+        blocked_begin(c, why, now_ns);
+    b->ecn = c->ecn.off ? VLY_ECN_NONE : VLY_ECN_ECT0;
+    return b->n > 0;
+}
+
+static bool send_hello(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
+{
+    struct vly_wr w = vly_wr_init(b->data, sizeof(b->data));
+
+    if (c->hello_due_ns > now_ns)
+        return false;
+    vly_conn_write_hello(c, &w);
+    c->suite->seal(NULL, 0, b->data, vly_wr_len(&w), vly_wr_len(&w));
+    batch_add(b, vly_wr_len(&w) + VLY_TAG_BYTES);
+    c->stats.packets_sent++;
+    c->stats.bytes_sent += b->len;
+    c->hello_due_ns = now_ns + c->hello_timer_ns;
+    c->hello_timer_ns *= 2;
+    if (c->hello_timer_ns > VLY_HELLO_TIMER_MAX_NS)
+        c->hello_timer_ns = VLY_HELLO_TIMER_MAX_NS;
+    return true;
+}
+
+static bool send_accept(struct vly_conn *c, struct vly_batch *b)
+{
+    struct vly_wr w = vly_wr_init(b->data, sizeof(b->data));
+
+    c->accept_pending = false;
+    vly_conn_write_accept(c, &w);
+    c->suite->seal(NULL, 0, b->data, vly_wr_len(&w), vly_wr_len(&w));
+    batch_add(b, vly_wr_len(&w) + VLY_TAG_BYTES);
+    c->stats.packets_sent++;
+    c->stats.bytes_sent += b->len;
+    return true;
+}
+
+/* SPEC 7: at once, then after 50, 100 and 200 ms. */
+static bool send_close(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
+{
+    struct vly_wr w = vly_wr_init(b->data, c->datagram_bytes - VLY_TAG_BYTES);
+    struct vly_data_header header = {.cid = c->peer_cid, .pn = c->log.next};
+
+    if (!c->close_pending)
+        return false;
+    c->close_pending = false;
+    if (vly_sentlog_reserve(&c->log, 0) != 0)
+        return false;
+    (void)vly_sentlog_append(&c->log, VLY_SENT_UNCOUNTED, now_ns, 0);
+    vly_data_header_encode(&w, &header);
+    vly_conn_write_close(c, &w);
+    vly_conn_seal(c, header.pn, &w);
+    batch_add(b, vly_wr_len(&w));
+    if (c->close_due_ns == VLY_NEVER && c->close_sent < 3)
+        c->close_due_ns = now_ns + (VLY_MS(50) << c->close_sent++);
+    return true;
+}
+
+bool vly_conn_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
+{
+    b->to = c->peer;
+    b->ecn = VLY_ECN_NONE;
+    if (c->accept_pending)
+        return send_accept(c, b);
+    switch (c->state) {
+    case VLY_STATE_HELLO_SENT:
+    case VLY_STATE_COOKIE_SENT:
+        return send_hello(c, b, now_ns);
+    case VLY_STATE_OPEN:
+        return send_data(c, b, now_ns);
+    case VLY_STATE_CLOSING:
+        return send_close(c, b, now_ns);
+    case VLY_STATE_ACCEPTED:
+    case VLY_STATE_CLOSED:
+        break;
+    }
+    return false;
+}

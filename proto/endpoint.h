@@ -1,0 +1,90 @@
+/*
+ * endpoint - all connections behind one socket: the five verbs of the engine.
+ *
+ *     recv(datagram)      a datagram arrived
+ *     send(batch)         what is to go out, as equal-sized datagrams to one address
+ *     deadline()          when time alone will change something
+ *     on_deadline(now)    that time has come
+ *     next_event()        what the application should know
+ *
+ * Contract: after each verb but next_event, drain next_event until it returns false; pointers in
+ * events are valid until the next verb. After a recv batch, a deadline or application calls, call
+ * send until it returns false, then arm a timer for deadline(). Nothing here blocks, reads a clock,
+ * or calls out, but to the allocator, the cipher, randomness and the trace sink.
+ */
+#ifndef VLY_PROTO_ENDPOINT_H
+#define VLY_PROTO_ENDPOINT_H
+
+#include "ackset.h"
+#include "conn.h"
+#include "packet.h"
+
+#define VLY_ADDR_MAX 28       /* a sockaddr_in6 fits */
+#define VLY_BATCH_BYTES 65507 /* largest UDP payload, also of a segmented send */
+#define VLY_BATCH_PKTS 64     /* datagrams in a batch at most */
+
+/* An address is opaque bytes; two are the same when the bytes are. */
+struct vly_addr {
+    uint8_t len;
+    uint8_t data[VLY_ADDR_MAX];
+};
+
+struct vly_datagram {
+    uint8_t *data; /* borrowed during the call; changed by it (opened in place) */
+    size_t len;
+    const struct vly_addr *from;
+    enum vly_ecn ecn;
+};
+
+/* Datagrams to one address: `n` of them in `data`, each `segment_bytes` long, the last one maybe
+ * shorter; `len` in all. */
+struct vly_batch {
+    uint8_t data[VLY_BATCH_BYTES];
+    size_t len;
+    size_t segment_bytes;
+    unsigned n;
+    struct vly_addr to;
+    enum vly_ecn ecn;
+};
+
+struct vly_endpoint_config {
+    struct vly_conn_config conn;     /* of every connection */
+    const struct vly_alloc *alloc;   /* borrowed */
+    const struct vly_crypto *crypto; /* borrowed */
+    bool allow_plain;                /* offer (client) or accept (server) the suite plain */
+    bool is_server;                  /* answer HELLO */
+    size_t max_conns;                /* 0: 1024 */
+    unsigned max_batch_pkts;         /* 0: VLY_BATCH_PKTS; 1: one datagram a batch */
+    struct vly_trace trace;
+};
+
+struct vly_endpoint;
+
+/* Makes an endpoint. The application owns *out. Errors: VLY_E_NOMEM, VLY_E_INVALID. */
+VLY_MUST_USE int vly_endpoint_new(struct vly_endpoint **out, const struct vly_endpoint_config *cfg,
+                                  uint64_t now_ns);
+/* Frees it with all its connections, sending nothing. NULL is allowed. */
+void vly_endpoint_free(struct vly_endpoint *ep);
+
+/* Begins a connection to `peer`; CONNECTED or CLOSED follows. `*out` is owned by the endpoint. */
+VLY_MUST_USE int vly_endpoint_connect(struct vly_endpoint *ep, const struct vly_addr *peer,
+                                      uint64_t now_ns, struct vly_conn **out);
+/* The application has seen CLOSED and drops the connection; it is freed. */
+void vly_endpoint_release(struct vly_endpoint *ep, struct vly_conn *c);
+
+void vly_endpoint_recv(struct vly_endpoint *ep, const struct vly_datagram *d, uint64_t now_ns);
+/* Fills `b`; returns false when there is nothing to send now. */
+bool vly_endpoint_send(struct vly_endpoint *ep, struct vly_batch *b, uint64_t now_ns);
+uint64_t vly_endpoint_deadline(const struct vly_endpoint *ep);
+void vly_endpoint_on_deadline(struct vly_endpoint *ep, uint64_t now_ns);
+bool vly_endpoint_next_event(struct vly_endpoint *ep, struct vly_event *ev);
+
+struct vly_endpoint_stats {
+    uint64_t conns; /* now */
+    uint64_t conns_made;
+    uint64_t datagrams_dropped; /* bad tag, malformed, unknown, wrong address */
+    uint64_t retries_sent, unknown_sent, versions_sent, refused_sent;
+};
+void vly_endpoint_stats(const struct vly_endpoint *ep, struct vly_endpoint_stats *s);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * heap - events by time, those of the same time in the order they were pushed.
+ *
+ * Invariant: the keys (time, push count) of a node are below those of its four children.
+ * Cost: push and pop O(log n), without a branch on equal times; a push later than all others O(1).
+ * At most VLY_HEAP_MAX events; memory grows by doubling and is kept until fini.
+ */
+#ifndef VLY_SIM_HEAP_H
+#define VLY_SIM_HEAP_H
+
+#include <volley/base.h>
+
+#define VLY_HEAP_MAX (1u << 24)
+
+struct vly_heap_entry {
+    uint64_t at_ns;
+    uint64_t order; /* how many were pushed before */
+    void *item;     /* the caller's */
+};
+
+struct vly_heap {
+    struct vly_heap_entry *e; /* owned */
+    size_t n, cap;
+    uint64_t pushed;
+};
+
+/* Makes an empty heap; allocates nothing. */
+void vly_heap_init(struct vly_heap *h);
+/* Frees the heap's memory, not the items. */
+void vly_heap_fini(struct vly_heap *h);
+/* Returns 0, VLY_E_LIMIT at VLY_HEAP_MAX events, VLY_E_NOMEM. */
+VLY_MUST_USE int vly_heap_push(struct vly_heap *h, uint64_t at_ns, void *item);
+/* Time of the first event, VLY_NEVER when there is none. */
+uint64_t vly_heap_next_ns(const struct vly_heap *h);
+/* Takes the first event; NULL when there is none. */
+void *vly_heap_pop(struct vly_heap *h);
+/* Asserts the invariant; a no-op unless VLY_CHECKS is defined (debug and fuzz builds). */
+void vly_heap_check(const struct vly_heap *h);
+
+#endif

@@ -1,0 +1,78 @@
+#include "sim/pattern.h"
+
+#include <string.h>
+
+#define STEP UINT64_C(0x9e3779b97f4a7c15) /* odd: multiples of it differ */
+#define WORD_BYTES 8
+
+/* The eight bytes at 8 * i are those of mix(start + i * STEP): one addition takes us to the next.
+ */
+static uint64_t mix(uint64_t x)
+{
+    return x ^ x >> 32;
+}
+
+static uint64_t start_of(uint64_t stream, uint64_t offset)
+{
+    return (offset / WORD_BYTES + (stream << 56 | stream >> 8)) * STEP;
+}
+
+static uint8_t byte_at(uint64_t stream, uint64_t offset)
+{
+    uint64_t word = mix(start_of(stream, offset));
+
+    return (uint8_t)(word >> offset % WORD_BYTES * 8);
+}
+
+/* Bytes up to the next multiple of 8, at most `len`. */
+static size_t head_of(uint64_t offset, size_t len)
+{
+    size_t head = (size_t)(-offset % WORD_BYTES);
+
+    return head < len ? head : len;
+}
+
+static uint64_t little_endian(uint64_t word)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return __builtin_bswap64(word);
+#else
+    return word;
+#endif
+}
+
+void vly_pattern_fill(uint64_t stream, uint64_t offset, uint8_t *buf, size_t len)
+{
+    size_t at = head_of(offset, len);
+    uint64_t x = start_of(stream, offset + at);
+
+    for (size_t i = 0; i < at; i++)
+        buf[i] = byte_at(stream, offset + i);
+    for (; len - at >= WORD_BYTES; at += WORD_BYTES, x += STEP) {
+        uint64_t word = little_endian(mix(x));
+
+        memcpy(buf + at, &word, WORD_BYTES);
+    }
+    for (; at < len; at++)
+        buf[at] = byte_at(stream, offset + at);
+}
+
+bool vly_pattern_matches(uint64_t stream, uint64_t offset, const uint8_t *data, size_t len)
+{
+    size_t at = head_of(offset, len);
+    uint64_t x = start_of(stream, offset + at);
+    uint64_t differs = 0;
+
+    for (size_t i = 0; i < at; i++)
+        differs |= data[i] ^ byte_at(stream, offset + i);
+    /* No early exit: the loop then takes several words at a time. */
+    for (; len - at >= WORD_BYTES; at += WORD_BYTES, x += STEP) {
+        uint64_t word;
+
+        memcpy(&word, data + at, WORD_BYTES);
+        differs |= word ^ little_endian(mix(x));
+    }
+    for (; at < len; at++)
+        differs |= data[at] ^ byte_at(stream, offset + at);
+    return differs == 0;
+}

@@ -110,6 +110,17 @@ static int serve_at(struct serve *s, const struct serve_args *args, const char *
     return VLY_EXIT_OK;
 }
 
+/* Copies the address without the brackets that an IPv6 address may stand in. It fits. */
+static void host_copy(const char *listen, char host[VLY_HOST_BYTES])
+{
+    size_t len = strlen(listen);
+    bool bracketed = len > 2 && listen[0] == '[' && listen[len - 1] == ']';
+
+    memcpy(host, listen + bracketed, len + 1 - bracketed);
+    if (bracketed)
+        host[len - 2] = '\0';
+}
+
 static int run(const struct vly_cli *cli, const struct serve_args *args, const char *root)
 {
     static struct serve s; /* static: a name look-up that hangs outlives this function */
@@ -118,15 +129,8 @@ static int run(const struct vly_cli *cli, const struct serve_args *args, const c
     const char *why;
     int code, err;
 
-    if (args->listen != NULL) {
-        size_t len = strlen(args->listen);
-        bool bracketed = len > 2 && args->listen[0] == '[' && args->listen[len - 1] == ']';
-        if (len == 0 || len >= sizeof(host))
-            return vly_cli_usage(cli, "--listen needs an address such as 0.0.0.0 or ::");
-        memcpy(host, args->listen + bracketed, len + 1 - bracketed);
-        if (bracketed)
-            host[len - 2] = '\0';
-    }
+    if (args->listen != NULL)
+        host_copy(args->listen, host);
     s = (struct serve){.cli = *cli};
     if (uv_loop_init(&s.loop) != 0)
         return vly_cli_fail(cli, VLY_E_NOMEM, "out of memory");
@@ -158,6 +162,8 @@ int vly_cmd_serve(int argc, char **argv)
     cli.json = args.net.json;
     if (argc - first > 1)
         return vly_cli_usage(&cli, "serves one directory, not %d", argc - first);
+    if (args.listen != NULL && (*args.listen == '\0' || strlen(args.listen) >= VLY_HOST_BYTES))
+        return vly_cli_usage(&cli, "--listen needs an address such as 0.0.0.0 or ::");
     code = vly_net_check(&cli, &args.net);
     if (code != 0)
         return code;

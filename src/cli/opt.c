@@ -200,6 +200,7 @@ static int value_refuse(const struct vly_cli *cli, const struct vly_opt *opt, co
 static int option_refuse(const struct vly_cli *cli, int got, const char *word)
 {
     struct vly_shown text = vly_shown(word != NULL ? word : "");
+    const char letter[] = {(char)optopt, '\0'};
 
     text.text[strcspn(text.text, "=")] = '\0';
     if (got == ':')
@@ -208,7 +209,7 @@ static int option_refuse(const struct vly_cli *cli, int got, const char *word)
         return vly_cli_usage(cli, "%s takes no value", text.text);
     if (word != NULL && strncmp(word, "--", 2) == 0)
         return vly_cli_usage(cli, "there is no option %s, or more than one begins so", text.text);
-    return vly_cli_usage(cli, "there is no option -%c", optopt);
+    return vly_cli_usage(cli, "there is no option -%s", vly_shown(letter).text);
 }
 
 struct tables {

@@ -403,7 +403,9 @@ static void blocked_begin(struct vly_conn *c, enum vly_blocked why, uint64_t now
 {
     c->blocked = why;
     c->blocked_since_ns = now_ns;
-    if (why == VLY_BLOCKED_CWND || why == VLY_BLOCKED_PACING)
+    /* Pacing only spreads a window that is being used; far below it, something else is the limit (RULE 27). */
+    if (why == VLY_BLOCKED_CWND ||
+        (why == VLY_BLOCKED_PACING && 2 * c->log.in_flight_bytes >= c->cc.cwnd_bytes))
         c->cwnd_limited_ns = now_ns;
     if (why == VLY_BLOCKED_APP)
         vly_rate_on_app_limited(&c->rate, c->log.in_flight_bytes);

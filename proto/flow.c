@@ -57,7 +57,10 @@ static void window_tune(struct vly_flow_recv *f, uint64_t now_ns, uint64_t min_r
         return;
     per_round_trip = (double)(f->consumed_bytes - f->round_begin_bytes) * (double)min_rtt_ns /
                      (double)elapsed_ns;
-    wanted = (uint64_t)(2 * per_round_trip);
+    /* Limits go out in steps of a quarter window, so a window that holds the sender back may measure
+     * as little as three quarters of itself: more than half already asks for double. */
+    wanted = per_round_trip > (double)f->window_bytes / 2 ? 2 * f->window_bytes
+                                                          : (uint64_t)(2 * per_round_trip);
     if (wanted > f->window_max_bytes)
         wanted = f->window_max_bytes;
     if (wanted > f->window_bytes)

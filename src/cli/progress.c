@@ -171,36 +171,47 @@ static void numbers(char *out, size_t cap, const struct vly_progress_row *row, d
         (void)snprintf(out, cap, " %3.0f %%  %9s  %11s  ETA    -:--", share * 100, bytes.s, rate.s);
 }
 
+/* Shares `columns` out between label and bar. */
+static void put_left(struct frame *f, const struct vly_progress *p, const char *label, double share,
+                     size_t columns)
+{
+    size_t half = columns / 2;
+    size_t bar;
+
+    if (share < 0 || columns < LABEL_COLUMNS_MIN + 2 + BAR_COLUMNS_MIN) {
+        put_label(f, label, columns > LABEL_COLUMNS_MAX ? LABEL_COLUMNS_MAX : columns);
+        return;
+    }
+    half = half < LABEL_COLUMNS_MIN ? LABEL_COLUMNS_MIN : half;
+    half = half > LABEL_COLUMNS_MAX ? LABEL_COLUMNS_MAX : half;
+    bar = columns - half - 2;
+    put_label(f, label, half);
+    put_bar(f, p, share, bar > BAR_COLUMNS_MAX ? BAR_COLUMNS_MAX : bar);
+}
+
+static double row_share(const struct vly_progress_row *row)
+{
+    if (row->total_bytes == UINT64_MAX || row->done_bytes > row->total_bytes)
+        return -1;
+    return row->total_bytes == 0 ? 1 : (double)row->done_bytes / (double)row->total_bytes;
+}
+
 static void put_row(struct frame *f, const struct vly_progress *p,
                     const struct vly_progress_row *row, size_t columns)
 {
-    bool known = row->total_bytes != UINT64_MAX && row->done_bytes <= row->total_bytes;
-    double share = !known                  ? -1
-                   : row->total_bytes == 0 ? 1
-                                           : (double)row->done_bytes / (double)row->total_bytes;
+    double share = row_share(row);
     char right[128];
-    size_t used, label;
 
     numbers(right, sizeof(right), row, share);
-    used = strlen(right);
-    if (columns < used + LABEL_COLUMNS_MIN) { /* a narrow terminal */
-        (void)snprintf(right, sizeof(right), " %s", vly_rate_text(row->bytes_per_s).s);
-        used = strlen(right);
-        if (columns < used + LABEL_COLUMNS_MIN)
-            return;
+    if (columns < strlen(right) + LABEL_COLUMNS_MIN) { /* a narrow terminal */
+        if (share < 0)
+            (void)snprintf(right, sizeof(right), " %s", vly_bytes_text(row->done_bytes).s);
+        else
+            (void)snprintf(right, sizeof(right), " %3.0f %%", share * 100);
     }
-    label = columns - used;
-    if (share >= 0 && label >= LABEL_COLUMNS_MIN + 2 + BAR_COLUMNS_MIN) {
-        size_t half = label / 2;
-        size_t bar;
-        half = half < LABEL_COLUMNS_MIN ? LABEL_COLUMNS_MIN : half;
-        half = half > LABEL_COLUMNS_MAX ? LABEL_COLUMNS_MAX : half;
-        bar = label - half - 2;
-        put_label(f, row->label, half);
-        put_bar(f, p, share, bar > BAR_COLUMNS_MAX ? BAR_COLUMNS_MAX : bar);
-    } else {
-        put_label(f, row->label, label > LABEL_COLUMNS_MAX ? LABEL_COLUMNS_MAX : label);
-    }
+    if (columns < strlen(right) + 4)
+        return;
+    put_left(f, p, row->label, share, columns - strlen(right));
     put(f, "%s", right);
 }
 

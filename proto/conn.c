@@ -211,8 +211,8 @@ static uint64_t send_share_bytes(const struct vly_conn *c)
     uint64_t bytes = 2 * c->cc.cwnd_bytes;
     uint64_t max = c->sh->config.send_buffer_max_bytes;
 
-    if (bytes < VLY_MS(1)) /* 1 MB: enough that the application's pauses do not drain it */
-        bytes = VLY_MS(1);
+    if (bytes < VLY_SEND_SHARE_MIN)
+        bytes = VLY_SEND_SHARE_MIN;
     return bytes < max ? bytes : max;
 }
 

@@ -60,6 +60,8 @@ struct vly_conn_stats {
     uint64_t limited_cwnd_ns, limited_flow_ns, limited_pacing_ns, limited_app_ns;
 };
 
+#define VLY_STREAM_NONE UINT64_MAX
+
 enum vly_event_type {
     VLY_EV_CONNECTED,      /* client: the server accepted */
     VLY_EV_ACCEPTED,       /* server: a new connection, confirmed */
@@ -70,8 +72,10 @@ enum vly_event_type {
     VLY_EV_STREAM_STOPPED, /* the peer wants no more of ours: code; our direction is reset already
                             */
     VLY_EV_STREAM_ACKED,   /* everything we sent on the stream, with its end, was acknowledged */
-    VLY_EV_WRITABLE,       /* vly_conn_write_room has become useful again */
-    VLY_EV_CLOSED,         /* the last event of a connection: err, code, reason */
+    /* vly_conn_write_room has become useful again; stream VLY_STREAM_NONE: more streams may be
+       opened */
+    VLY_EV_WRITABLE,
+    VLY_EV_CLOSED, /* the last event of a connection: err, code, reason */
 };
 
 struct vly_event {

@@ -32,6 +32,8 @@ enum vly_conn_state {
 #define VLY_KEEPALIVE_NS VLY_S(15) /* RULE 8 */
 #define VLY_SKIP_MIN_PKTS 512u     /* SPEC 5.5 */
 #define VLY_FLOOR_EVERY_PKTS 32u
+#define VLY_SEND_SHARE_MIN \
+    (1u << 20) /* bytes buffered at least: the application's pauses do not drain it */
 #define VLY_STREAM_ROOM_MIN \
     16384u /* what a stream may buffer though others fill the connection's share */
 

@@ -202,7 +202,7 @@ static int on_max_streams(struct vly_conn *c, struct frame_in *in)
 {
     if (in->frame->max.limit > c->peer_max_streams)
         c->peer_max_streams = in->frame->max.limit;
-    return vly_conn_event(c, VLY_EV_WRITABLE, UINT64_MAX, 0);
+    return vly_conn_event(c, VLY_EV_WRITABLE, VLY_STREAM_NONE, 0);
 }
 
 /* RULE 37: one slot, whatever arrives. */

@@ -200,8 +200,9 @@ static int on_max_stream_data(struct vly_conn *c, struct frame_in *in)
 
 static int on_max_streams(struct vly_conn *c, struct frame_in *in)
 {
-    if (in->frame->max.limit > c->peer_max_streams)
-        c->peer_max_streams = in->frame->max.limit;
+    if (in->frame->max.limit <= c->peer_max_streams)
+        return 0;
+    c->peer_max_streams = in->frame->max.limit;
     return vly_conn_event(c, VLY_EV_WRITABLE, VLY_STREAM_NONE, 0);
 }
 

@@ -78,19 +78,18 @@ int vly_recvbuf_set_order(struct vly_recvbuf *b, enum vly_order order)
 
 void vly_recvbuf_release(struct vly_recvbuf *b)
 {
-    uint64_t keep = block_floor(b->frontier);
+    uint64_t keep = b->have.n > 0 ? block_floor(b->have.r[0].begin) : UINT64_MAX;
 
-    while (b->blocks_n > 0 && b->blocks_base < keep) {
-        uint8_t **slot = block_slot(b, b->blocks_base);
+    for (uint64_t at = b->blocks_base; b->blocks_n > 0 && at < keep; at += VLY_RECVBUF_BLOCK) {
+        uint8_t **slot = block_slot(b, at);
 
-        if (*slot != NULL) {
-            alloc_resize(b, *slot, VLY_RECVBUF_BLOCK, 0);
-            *slot = NULL;
-            b->blocks_n--;
-        }
-        b->blocks_base += VLY_RECVBUF_BLOCK;
+        if (*slot == NULL)
+            continue;
+        alloc_resize(b, *slot, VLY_RECVBUF_BLOCK, 0);
+        *slot = NULL;
+        b->blocks_n--;
     }
-    b->blocks_base = keep;
+    b->blocks_base = block_floor(b->frontier);
 }
 
 /* Makes the ring long enough for a byte at `end - 1`. */

@@ -60,8 +60,8 @@ struct vly_recv_piece {
     struct vly_span data; /* into the frame, or into a block: borrowed until vly_recvbuf_release */
 };
 bool vly_recvbuf_next(struct vly_recvbuf *b, struct vly_recv_piece *out);
-/* Frees the blocks wholly below the frontier: what pieces of earlier inserts pointed to is gone. To
- * be called once what was handed on has been used. */
+/* Frees the blocks in which nothing waits for a gap to close: what pieces of earlier inserts
+ * pointed to is gone. To be called once what was handed on has been used. */
 void vly_recvbuf_release(struct vly_recvbuf *b);
 /* Sets the final size without data (RESET_STREAM). Returns 0 or VLY_E_PROTOCOL. */
 VLY_MUST_USE int vly_recvbuf_set_final(struct vly_recvbuf *b, uint64_t final_bytes);

@@ -178,9 +178,17 @@ static int on_stop_sending(struct vly_conn *c, struct frame_in *in)
     return vly_conn_event(c, VLY_EV_STREAM_STOPPED, s->id, in->frame->stop.code);
 }
 
+/* Streams leave the send queue when credit forbids them to go on; with new credit all come back. */
 static int on_max_data(struct vly_conn *c, struct frame_in *in)
 {
-    (void)vly_flow_send_raise(&c->send_credit, in->frame->max.limit);
+    if (!vly_flow_send_raise(&c->send_credit, in->frame->max.limit))
+        return 0;
+    for (size_t i = 0; i < c->streams.cap; i++) {
+        struct vly_stream *s = vly_streams_slot(&c->streams, i);
+
+        if (s != NULL && s->send_state == VLY_SEND_OPEN && vly_sendbuf_has_pending(&s->send))
+            vly_streams_push(&c->streams, s);
+    }
     return 0;
 }
 

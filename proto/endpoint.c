@@ -50,6 +50,7 @@ static bool config_is_valid(const struct vly_endpoint_config *cfg)
                                            c->max_datagram_bytes <= VLY_DATAGRAM_MAX)) &&
            (c->application == NULL ||
             (c->application[0] != '\0' && strlen(c->application) <= VLY_APPLICATION_MAX)) &&
+           (c->cc != &vly_cc_fixed_ops || c->rate_bytes_per_s > 0) &&
            cfg->max_batch_pkts <= VLY_BATCH_PKTS;
 }
 

@@ -10,6 +10,9 @@
 /* CRC-32C, SPEC 2.1. Takes no keys (NULL). */
 extern const struct vly_suite_ops vly_suite_plain;
 
+/* CRC-32C (RFC 3720 B.4) of at most INT_MAX bytes; that of "123456789" is 0xe3069283. */
+uint32_t vly_crc32c(const void *data, size_t len);
+
 /* All of it with system randomness; aborts when the kernel has none to give. Static, shared. */
 const struct vly_crypto *vly_crypto_system(void);
 

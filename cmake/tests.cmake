@@ -20,7 +20,8 @@ endfunction()
 # Target and test names are LABEL_NAME: the same module may have a unit and a scenario.
 function(volley_test_name out label source)
     cmake_path(GET source STEM name)
-    string(REGEX REPLACE "^[a-z]+_" "${label}_" name ${name})
+    # The whole name is matched: an anchor alone would match again behind each match.
+    string(REGEX REPLACE "^[a-z]+_(.*)$" "${label}_\\1" name ${name})
     set(${out} ${name} PARENT_SCOPE)
 endfunction()
 

@@ -96,6 +96,7 @@ struct vly_conn {
     uint64_t our_max_streams;   /* how many they may */
     uint64_t peer_streams_over; /* of theirs, finished */
     struct vly_flow_send send_credit;
+    bool flow_blocked; /* credit has held data back and none has come since */
     struct vly_flow_recv recv_credit;
     bool need_max_data, need_max_streams;
     uint64_t send_held_bytes;    /* in all send buffers */

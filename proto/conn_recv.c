@@ -183,6 +183,7 @@ static int on_max_data(struct vly_conn *c, struct frame_in *in)
 {
     if (!vly_flow_send_raise(&c->send_credit, in->frame->max.limit))
         return 0;
+    c->flow_blocked = false;
     for (size_t i = 0; i < c->streams.cap; i++) {
         struct vly_stream *s = vly_streams_slot(&c->streams, i);
 
@@ -200,8 +201,10 @@ static int on_max_stream_data(struct vly_conn *c, struct frame_in *in)
 
     if (err != 0 || s == NULL || in->frame->max.limit < base)
         return err;
-    if (vly_flow_send_raise(&s->send_credit, in->frame->max.limit - base) &&
-        s->send_state == VLY_SEND_OPEN && vly_sendbuf_has_pending(&s->send))
+    if (!vly_flow_send_raise(&s->send_credit, in->frame->max.limit - base))
+        return 0;
+    c->flow_blocked = false;
+    if (s->send_state == VLY_SEND_OPEN && vly_sendbuf_has_pending(&s->send))
         vly_streams_push(&c->streams, s);
     return 0;
 }

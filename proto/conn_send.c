@@ -21,7 +21,6 @@ struct build {
     struct vly_sent_item items[PACKET_ITEMS_MAX];
     unsigned n_items;
     bool counted;
-    bool flow_blocked; /* a stream had data that its credit forbids */
 };
 
 static bool has_content(const struct vly_conn *c)
@@ -161,7 +160,7 @@ static bool write_stream_data(struct vly_conn *c, struct vly_stream *s, struct b
     if (!item_room(c, b))
         return false;
     if (!vly_sendbuf_peek(&s->send, stream_max_end(c, s), room, &piece)) {
-        b->flow_blocked |= vly_sendbuf_has_pending(&s->send);
+        c->flow_blocked |= vly_sendbuf_has_pending(&s->send);
         return true;
     }
     overhead = vly_frame_stream_overhead(s->id, piece.offset, room);
@@ -403,7 +402,8 @@ static void blocked_begin(struct vly_conn *c, enum vly_blocked why, uint64_t now
 {
     c->blocked = why;
     c->blocked_since_ns = now_ns;
-    /* Pacing only spreads a window that is being used; far below it, something else is the limit (RULE 27). */
+    /* Pacing only spreads a window that is being used; far below it, something else is the limit
+     * (RULE 27). */
     if (why == VLY_BLOCKED_CWND ||
         (why == VLY_BLOCKED_PACING && 2 * c->log.in_flight_bytes >= c->cc.cwnd_bytes))
         c->cwnd_limited_ns = now_ns;
@@ -414,7 +414,7 @@ static void blocked_begin(struct vly_conn *c, enum vly_blocked why, uint64_t now
 /* Whether a counted packet may go now; when not, notes why. */
 static bool may_count_now(struct vly_conn *c, uint64_t now_ns, enum vly_blocked *why)
 {
-    *why = VLY_BLOCKED_APP;
+    *why = c->flow_blocked ? VLY_BLOCKED_FLOW : VLY_BLOCKED_APP;
     if (!has_content(c))
         return false;
     if (!window_allows(c)) {
@@ -444,7 +444,7 @@ static bool send_data(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
             blocked_end(c, now_ns);
         if (len == 0) {
             if (may_count)
-                why = build.flow_blocked ? VLY_BLOCKED_FLOW : VLY_BLOCKED_APP;
+                why = c->flow_blocked ? VLY_BLOCKED_FLOW : VLY_BLOCKED_APP;
             stopped = true;
             break;
         }

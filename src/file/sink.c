@@ -1,0 +1,399 @@
+/*
+ * sink - file sinks, the loop's part: writing, hashing what is hot.
+ *
+ * Invariant: every byte written is below hash.bytes, or in `late`; run holds the bytes of one
+ * contiguous piece that is not on the disk yet. Cost: a copy and a hash of each byte in order, a
+ * pwrite for VLY_SINK_RUN_BYTES of them.
+ */
+#include "file/sink_internal.h"
+
+#include "file/msg.h"
+#include "file/path.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define LATE_RANGES_MAX 8192u /* the transport keeps 4096 gaps */
+#define WRITE_AT_ONCE_BYTES                                                                 \
+    (16u << 10)                   /* above it copying costs more than the system call saved \
+                                   */
+#define CATCH_UP_BYTES (1u << 20) /* read back after each run: faster than runs come in */
+#define RESERVE_FROM_BYTES (1u << 20)
+#define TEMP_TRIES 100
+#define TMPFS_TYPE 0x01021994 /* TMPFS_MAGIC */
+
+static void *heap_resize(void *ctx, void *ptr, size_t old_size, size_t size)
+{
+    (void)ctx;
+    (void)old_size;
+    if (size > 0)
+        return realloc(ptr, size);
+    free(ptr);
+    return NULL;
+}
+
+static const struct vly_alloc heap = {.resize = heap_resize};
+
+/* Checks that `name` may be made, or replaced; the rename at the end decides. */
+static int check_target(const struct vly_file_sink *s, struct vly_fault *why)
+{
+    struct stat st;
+
+    if (fstatat(s->dir_fd, s->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? 0 : vly_fault_errno(why, errno);
+    if (S_ISDIR(st.st_mode))
+        return vly_fault_plain(why, VLY_E_IS_DIRECTORY);
+    return s->replace ? 0 : vly_fault_plain(why, VLY_E_EXISTS);
+}
+
+static double mib(uint64_t bytes)
+{
+    return (double)bytes / (1 << 20);
+}
+
+/* Refuses at once what cannot fit. */
+static int check_space(const struct vly_file_sink *s, struct vly_fault *why)
+{
+    struct statvfs fs;
+    uint64_t blocks, free_bytes;
+
+    if (s->size_bytes == VLY_SIZE_UNKNOWN || fstatvfs(s->dir_fd, &fs) != 0 || fs.f_blocks == 0)
+        return 0;
+    blocks = geteuid() == 0 ? fs.f_bfree : fs.f_bavail;
+    if (__builtin_mul_overflow(blocks, (uint64_t)fs.f_frsize, &free_bytes) ||
+        s->size_bytes <= free_bytes)
+        return 0;
+    return vly_fault_set(why, VLY_E_NO_SPACE, "no space left: %.1f MiB needed, %.1f MiB free",
+                         mib(s->size_bytes), mib(free_bytes));
+}
+
+/* Makes a name that nobody has. */
+static int random_temp_name(char name[VLY_TEMP_NAME_BYTES])
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";
+    uint8_t random[8];
+    char text[sizeof random + 1] = {0};
+
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return VLY_E_IO;
+    for (size_t i = 0; i < sizeof random; i++)
+        text[i] = letters[random[i] % 32];
+    snprintf(name, VLY_TEMP_NAME_BYTES, ".volley-%s.part", text);
+    assert(vly_is_temp_name(name));
+    return 0;
+}
+
+static int make_temp(struct vly_file_sink *s, struct vly_fault *why)
+{
+    for (unsigned i = 0; i < TEMP_TRIES; i++) {
+        char name[VLY_TEMP_NAME_BYTES];
+
+        if (random_temp_name(name) != 0)
+            return vly_fault_errno(why, errno);
+        s->fd = openat(s->dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (s->fd >= 0) {
+            memcpy(s->temp, name, sizeof name);
+            return 0;
+        }
+        if (errno != EEXIST)
+            break;
+    }
+    return vly_fault_errno(why, errno);
+}
+
+/* Whether setting space aside is worth it. On tmpfs it takes as long as the writing and locks it
+ * out. */
+static bool wants_reserve(const struct vly_file_sink *s)
+{
+    struct statfs fs;
+
+    return s->size_bytes != VLY_SIZE_UNKNOWN && s->size_bytes >= RESERVE_FROM_BYTES &&
+           fstatfs(s->fd, &fs) == 0 && fs.f_type != TMPFS_TYPE;
+}
+
+static void release_memory(struct vly_file_sink *s)
+{
+    if (s->run != NULL)
+        s->budget->left_bytes += s->run_cap;
+    free(s->run);
+    vly_rangeset_fini(&s->late);
+    vly_hash_fini(&s->base.hash);
+    free(s->name);
+    free(s);
+}
+
+/* Frees the sink and removes its temporary file, if any. Half-built sinks are allowed. */
+static void destroy(struct vly_file_sink *s)
+{
+    if (s->temp[0] != '\0')
+        (void)unlinkat(s->dir_fd, s->temp, 0);
+    if (s->fd >= 0)
+        close(s->fd);
+    close(s->dir_fd);
+    release_memory(s);
+}
+
+static void start_publishing(struct vly_file_sink *s);
+
+static void on_reserved(struct vly_file_sink *s)
+{
+    s->ready = s->fault.err == 0;
+    if (s->opening)
+        return;
+    if (s->fault.err != 0)
+        s->base.events->on_finished(s->base.ctx, &s->fault);
+    else if (s->finish_wanted)
+        start_publishing(s);
+    else
+        s->base.events->on_ready(s->base.ctx);
+}
+
+static void job_done(void *arg)
+{
+    struct vly_file_sink *s = arg;
+    enum vly_sink_task task = s->busy;
+
+    s->busy = VLY_SINK_IDLE;
+    if (s->closed)
+        destroy(s);
+    else if (task == VLY_SINK_PUBLISHING)
+        s->base.events->on_finished(s->base.ctx, s->fault.err != 0 ? &s->fault : NULL);
+    else
+        on_reserved(s);
+}
+
+static void start_job(struct vly_file_sink *s, enum vly_sink_task task, void (*work)(void *))
+{
+    s->busy = task;
+    s->fault.err = 0;
+    s->job = (struct vly_job){.work = work, .done = job_done, .arg = s};
+    vly_job_start(&s->job, s->jobs);
+}
+
+/* Writes all of `data` at `offset`. */
+static int write_at(const struct vly_file_sink *s, uint64_t offset, struct vly_span data,
+                    struct vly_fault *why)
+{
+    while (data.len > 0) {
+        ssize_t n = pwrite(s->fd, data.data, data.len, (off_t)offset);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return vly_fault_errno(why, n < 0 ? errno : ENOSPC);
+        data.data += n;
+        data.len -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return 0;
+}
+
+static int flush_run(struct vly_file_sink *s, struct vly_fault *why)
+{
+    struct vly_span data = {.data = s->run, .len = s->run_len};
+
+    s->run_len = 0;
+    return write_at(s, s->run_offset, data, why);
+}
+
+/* Puts the bytes on the disk, or into the run that will go there. */
+static int store(struct vly_file_sink *s, uint64_t offset, struct vly_span data,
+                 struct vly_fault *why)
+{
+    bool continues = s->run_len > 0 && offset == s->run_offset + s->run_len;
+    int err;
+
+    if (s->run_len > 0 && (!continues || data.len > s->run_cap - s->run_len) &&
+        (err = flush_run(s, why)) != 0)
+        return err;
+    if (data.len >= WRITE_AT_ONCE_BYTES || data.len > s->run_cap) {
+        if (s->run_len > 0 && (err = flush_run(s, why)) != 0)
+            return err;
+        return write_at(s, offset, data, why);
+    }
+    if (s->run_len == 0)
+        s->run_offset = offset;
+    memcpy(s->run + s->run_len, data.data, data.len);
+    s->run_len += data.len;
+    return 0;
+}
+
+/* Hashes the bytes if they are next, else notes them for later. */
+static int account(struct vly_file_sink *s, uint64_t offset, struct vly_span data,
+                   struct vly_fault *why)
+{
+    int err;
+
+    if (offset == s->base.hash.bytes)
+        err = vly_hash_update(&s->base.hash, data);
+    else
+        err = vly_rangeset_add(&s->late, offset, offset + data.len);
+    return err == 0 ? 0 : vly_fault_plain(why, err);
+}
+
+static int write_file(struct vly_sink *sink, uint64_t offset, struct vly_span data,
+                      struct vly_fault *why)
+{
+    struct vly_file_sink *s = (struct vly_file_sink *)sink;
+    uint64_t most = s->size_bytes != VLY_SIZE_UNKNOWN ? s->size_bytes : VLY_FILE_BYTES_MAX;
+    int err;
+
+    assert(s->busy != VLY_SINK_PUBLISHING && !s->finish_wanted);
+    assert(offset >= s->base.hash.bytes);
+    if (offset > most || data.len > most - offset)
+        return vly_fault_set(why, VLY_E_PROTOCOL, "more content arrived than was announced");
+    if ((err = store(s, offset, data, why)) != 0 || (err = account(s, offset, data, why)) != 0)
+        return err;
+    /* Only when no run waits: reading back needs it on the disk, and borrows its memory. */
+    if (s->run_len == 0 && s->run_cap > 0 && s->late.n > 0 &&
+        (err = vly_sink_catch_up(s, CATCH_UP_BYTES, s->run, s->run_cap, why)) != 0)
+        return err;
+    s->base.events->on_consumed(s->base.ctx, data.len);
+    return 0;
+}
+
+static void start_publishing(struct vly_file_sink *s)
+{
+    start_job(s, VLY_SINK_PUBLISHING, vly_sink_publish_work);
+}
+
+static void finish_file(struct vly_sink *sink, const struct vly_sink_end *end)
+{
+    struct vly_file_sink *s = (struct vly_file_sink *)sink;
+    struct vly_fault why;
+
+    assert(!s->finish_wanted);
+    s->end = *end;
+    s->finish_wanted = true;
+    if (flush_run(s, &why) != 0)
+        s->base.events->on_finished(s->base.ctx, &why);
+    else if (s->busy == VLY_SINK_IDLE)
+        start_publishing(s);
+}
+
+static void destroy_work(void *arg)
+{
+    struct vly_file_sink *s = arg;
+
+    (void)unlinkat(s->dir_fd, s->temp, 0);
+    close(s->fd);
+    s->fd = -1;
+    s->temp[0] = '\0';
+}
+
+static void close_file(struct vly_sink *sink)
+{
+    struct vly_file_sink *s = (struct vly_file_sink *)sink;
+
+    s->closed = true;
+    atomic_store(&s->given_up, true);
+    if (s->busy != VLY_SINK_IDLE)
+        return; /* job_done goes on */
+    if (s->temp[0] != '\0' && (s->base.hash.bytes > RESERVE_FROM_BYTES || s->late.n > 0))
+        start_job(s, VLY_SINK_IDLE, destroy_work); /* freeing gigabytes takes a while */
+    else
+        destroy(s);
+}
+
+static const struct vly_sink_ops file_ops = {
+    .write = write_file, .finish = finish_file, .close = close_file, .any_order = true};
+
+/* Takes memory for gathering, as far as the budget goes; a file smaller than that needs less. */
+static void take_run(struct vly_file_sink *s)
+{
+    size_t cap = s->size_bytes < VLY_SINK_RUN_BYTES ? (size_t)s->size_bytes : VLY_SINK_RUN_BYTES;
+
+    if (cap == 0 || cap > s->budget->left_bytes || (s->run = malloc(cap)) == NULL)
+        return;
+    s->run_cap = cap;
+    s->budget->left_bytes -= cap;
+}
+
+static struct vly_file_sink *file_sink_new(const struct vly_sink_spec *spec)
+{
+    struct vly_file_sink *s = calloc(1, sizeof *s);
+
+    if (s == NULL || (s->name = strdup(spec->name)) == NULL) {
+        free(s);
+        return NULL;
+    }
+    s->base = (struct vly_sink){.ops = &file_ops, .events = spec->events, .ctx = spec->ctx};
+    vly_hash_init(&s->base.hash);
+    vly_rangeset_init(&s->late, &heap, LATE_RANGES_MAX);
+    s->jobs = spec->jobs;
+    s->budget = spec->budget;
+    s->dir_fd = spec->dir_fd;
+    s->fd = -1;
+    s->replace = spec->replace;
+    s->size_bytes = spec->size_bytes;
+    s->mode = spec->mode;
+    s->mtime_ns = spec->mtime_ns;
+    return s;
+}
+
+int vly_sink_open_file(struct vly_sink **out, const struct vly_sink_spec *spec,
+                       struct vly_fault *why)
+{
+    struct vly_file_sink *s = file_sink_new(spec);
+    int err;
+
+    *out = NULL;
+    if (s == NULL) {
+        close(spec->dir_fd);
+        return vly_fault_plain(why, VLY_E_NOMEM);
+    }
+    if (s->size_bytes != VLY_SIZE_UNKNOWN && s->size_bytes > VLY_FILE_BYTES_MAX)
+        err = vly_fault_set(why, VLY_E_LIMIT, "the file is larger than 16 TiB");
+    else if ((err = check_target(s, why)) == 0 && (err = check_space(s, why)) == 0)
+        err = make_temp(s, why);
+    if (err != 0) {
+        destroy(s);
+        return err;
+    }
+    take_run(s);
+    s->ready = !wants_reserve(s);
+    if (!s->ready) {
+        s->opening = true; /* without threads it is done at once */
+        start_job(s, VLY_SINK_RESERVING, vly_sink_reserve_work);
+        s->opening = false;
+    }
+    if (s->busy == VLY_SINK_IDLE && !s->ready) {
+        err = vly_fault_set(why, s->fault.err, "%s", s->fault.text);
+        destroy(s);
+        return err;
+    }
+    *out = &s->base;
+    return 0;
+}
+
+bool vly_sink_is_ready(const struct vly_sink *s)
+{
+    return s->ops != &file_ops || ((const struct vly_file_sink *)s)->ready;
+}
+
+int vly_sink_write(struct vly_sink *s, uint64_t offset, struct vly_span data, struct vly_fault *why)
+{
+    return data.len > 0 ? s->ops->write(s, offset, data, why) : 0;
+}
+
+void vly_sink_finish(struct vly_sink *s, const struct vly_sink_end *end)
+{
+    s->ops->finish(s, end);
+}
+
+void vly_sink_close(struct vly_sink *s)
+{
+    if (s == NULL)
+        return;
+    s->events = NULL;
+    s->ops->close(s);
+}

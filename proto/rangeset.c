@@ -72,6 +72,7 @@ static void slide_down(struct vly_rangeset *s)
 {
     struct vly_range *block = s->r - s->head;
 
+    assert(s->cap > 0 && block != NULL);
     memmove(block, s->r, s->n * sizeof(*s->r));
     s->r = block;
     s->head = 0;
@@ -98,6 +99,7 @@ static int insert_at(struct vly_rangeset *s, size_t i, uint64_t begin, uint64_t 
 
     if (err != 0)
         return err;
+    assert(s->r != NULL && s->head + s->n < s->cap);
     memmove(&s->r[i + 1], &s->r[i], (s->n - i) * sizeof(*s->r));
     s->r[i] = (struct vly_range){begin, end};
     s->n++;
@@ -114,8 +116,6 @@ static void delete_between(struct vly_rangeset *s, size_t i, size_t j)
         memmove(&s->r[i], &s->r[j], (s->n - j) * sizeof(*s->r));
     }
     s->n -= j - i;
-    if (s->n == 0 && s->head > 0)
-        slide_down(s);
 }
 
 /* Adds anywhere but at the end. */

@@ -235,7 +235,24 @@ static void test_ackset_every_quarter_of_a_round_trip(void **state)
     assert_int_equal(every_after(1000, VLY_MS(1), VLY_MS(4)), 2);     /* 1, raised */
     assert_int_equal(every_after(1000, 0, VLY_MS(4)), 2);             /* no time passed */
     assert_int_equal(every_after(1000, VLY_US(1), 3), 2);             /* a quarter of 0 ns */
+    assert_int_equal(every_after(1000, 0, 3), 2);
     assert_int_equal(every_after(5, VLY_S(1000000000), VLY_S(1000000000)), 2);
+}
+
+/* The delay counts from the first packet that waits, not from the latest. */
+static void test_ackset_due_after_the_first_of_many(void **state)
+{
+    struct vly_ackset set;
+    uint64_t pn = 0;
+
+    (void)state;
+    vly_ackset_init(&set);
+    for (; pn < 100; pn++)
+        vly_ackset_add(&set, pn, pn * VLY_US(100), true, VLY_ECN_NONE, VLY_MS(4));
+    vly_ackset_sent(&set);
+    vly_ackset_add(&set, pn++, VLY_MS(10), true, VLY_ECN_NONE, VLY_MS(4));
+    vly_ackset_add(&set, pn++, VLY_US(10200), true, VLY_ECN_NONE, VLY_MS(4));
+    assert_true(vly_ackset_due_ns(&set, MAX_ACK_DELAY_NS) == VLY_MS(15));
 }
 
 /* A batch that carries one time stamp brings what its interval says: 60 packets each 6 ms are 10 a
@@ -301,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_ackset_due_after_max_ack_delay),
         cmocka_unit_test(test_ackset_ask_before_anything_came),
         cmocka_unit_test(test_ackset_every_quarter_of_a_round_trip),
+        cmocka_unit_test(test_ackset_due_after_the_first_of_many),
         cmocka_unit_test(test_ackset_every_is_scaled_over_batches),
         cmocka_unit_test(test_ackset_fields),
     };

@@ -10,7 +10,7 @@
 #include "proto/ackset.h"
 
 #define UNIVERSE 3000
-#define RUNS 40
+#define RUNS 12
 
 struct model {
     bool processed[UNIVERSE]; /* ever */

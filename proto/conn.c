@@ -37,7 +37,6 @@ int vly_conn_new(struct vly_conn **out, struct vly_shared *sh, enum vly_role rol
     c->peer = *peer;
     c->start_ns = c->last_received_ns = c->blocked_since_ns = now_ns;
     c->hello_due_ns = role == VLY_CLIENT ? now_ns : VLY_NEVER;
-    c->hello_timer_ns = VLY_HELLO_TIMER_NS;
     c->suite = sh->crypto->plain;
     vly_params_init(&c->peer_params);
     vly_ackset_init(&c->ackset);
@@ -199,7 +198,10 @@ void vly_conn_release_buffers(struct vly_conn *c)
         c->buffered = s->buffered_next;
         s->buffered_next = NULL;
         s->buffered = false;
-        vly_recvbuf_release(&s->recv);
+        if (s->recv_state == VLY_RECV_OPEN)
+            vly_recvbuf_release(&s->recv);
+        else
+            vly_recvbuf_drop(&s->recv);
         vly_conn_sweep_stream(c, s);
     }
 }
@@ -515,10 +517,14 @@ void vly_conn_consume(struct vly_conn *c, uint64_t id, uint64_t bytes, uint64_t 
     }
 }
 
-void vly_conn_return_credit(struct vly_conn *c, struct vly_stream *s, uint64_t now_ns)
+/* RULE 33: memory goes with the credit, or a peer could have both. What events point to stays until
+ * the next verb. */
+void vly_conn_drop_received(struct vly_conn *c, struct vly_stream *s, uint64_t now_ns)
 {
     uint64_t bytes = s->recv_credit.highest_bytes - s->handed_bytes;
 
+    if (!s->buffered)
+        vly_recvbuf_drop(&s->recv);
     s->handed_bytes += bytes;
     if (bytes > 0 && vly_flow_recv_consume(&c->recv_credit, bytes, now_ns, c->rtt.min_ns))
         c->need_max_data = true;
@@ -548,9 +554,17 @@ void vly_conn_stop_stream(struct vly_conn *c, uint64_t id, uint64_t code)
     s->recv_state = VLY_RECV_STOPPED;
     s->stop_code = code;
     s->need_stop = true;
-    vly_conn_return_credit(c, s, c->last_received_ns);
-    vly_streams_push(&c->streams, s);
+    vly_conn_drop_received(c, s, c->last_received_ns);
     vly_ready_push(c->sh, c);
+    if (s->recv.final_bytes == UINT64_MAX) {
+        vly_streams_push(&c->streams, s);
+        return;
+    }
+    /* All that is missing is on its way or will be sent again: the peer, once everything of it is
+     * acknowledged, would not answer. */
+    s->recv_state = VLY_RECV_DONE;
+    s->need_stop = false;
+    vly_conn_sweep_stream(c, s);
 }
 
 void vly_conn_expect_answer(struct vly_conn *c, bool expecting)

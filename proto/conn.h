@@ -100,8 +100,8 @@ struct vly_span vly_conn_peer(const struct vly_conn *c);
 /* Opens the next stream of this side. Returns 0, VLY_E_AGAIN when the peer allows no more now,
  * VLY_E_STATE, VLY_E_NOMEM. */
 VLY_MUST_USE int vly_conn_open_stream(struct vly_conn *c, uint64_t *id);
-/* How arriving data is handed on: in order (default), or as it comes. Before the first DATA of the
- * stream. */
+/* How arriving data is handed on: in order (default), or as it comes. VLY_E_STATE when data already
+ * waits for a gap to close, which a stream of the peer may bring with its opening. */
 VLY_MUST_USE int vly_conn_set_order(struct vly_conn *c, uint64_t id, enum vly_order order);
 
 /* Bytes the stream would take now; 0: wait for WRITABLE. */

@@ -42,6 +42,18 @@ void vly_conn_write_accept(const struct vly_conn *c, struct vly_wr *w)
     vly_accept_encode(w, &accept);
 }
 
+void vly_conn_flight_sent(struct vly_conn *c, uint64_t now_ns)
+{
+    c->flight_sent_ns = now_ns;
+    c->flights++;
+}
+
+void vly_conn_flight_answered(struct vly_conn *c, uint64_t now_ns)
+{
+    if (c->flights == 1)
+        vly_rtt_on_sample(&c->rtt, now_ns - c->flight_sent_ns, 0);
+}
+
 void vly_conn_on_retry(struct vly_conn *c, const struct vly_retry *p, uint64_t now_ns)
 {
     if (c->state != VLY_STATE_HELLO_SENT && c->state != VLY_STATE_COOKIE_SENT)
@@ -54,7 +66,6 @@ void vly_conn_on_retry(struct vly_conn *c, const struct vly_retry *p, uint64_t n
         return; /* only a fresher one: the timer sends it */
     vly_conn_set_state(c, VLY_STATE_COOKIE_SENT, now_ns);
     c->hello_due_ns = now_ns;
-    c->hello_timer_ns = VLY_HELLO_TIMER_NS;
     vly_ready_push(c->sh, c);
 }
 
@@ -72,6 +83,7 @@ void vly_conn_on_accept(struct vly_conn *c, const struct vly_accept *p, uint64_t
     c->last_received_ns = now_ns;
     c->stats.handshake_ns = now_ns - c->start_ns;
     c->hello_due_ns = VLY_NEVER;
+    vly_conn_flight_answered(c, now_ns);
     vly_conn_apply_params(c, now_ns);
     vly_conn_set_state(c, VLY_STATE_OPEN, now_ns);
     c->ping_pending = true; /* the server waits for a first DATA packet */

@@ -27,7 +27,6 @@ enum vly_conn_state {
 };
 
 #define VLY_HELLO_TIMER_NS VLY_MS(250)
-#define VLY_HELLO_TIMER_MAX_NS VLY_S(2)
 #define VLY_CLOSE_LINGER_NS VLY_MS(500)
 #define VLY_KEEPALIVE_NS VLY_S(15) /* RULE 8 */
 #define VLY_SKIP_MIN_PKTS 512u     /* SPEC 5.5 */
@@ -53,8 +52,11 @@ struct vly_conn {
 
     /* Set-up. */
     uint64_t start_ns;
-    uint64_t hello_timer_ns; /* interval */
-    uint64_t hello_due_ns;   /* client: when HELLO goes out (again) */
+    uint64_t hello_due_ns; /* client: when HELLO goes out (again) */
+    /* The flight whose answer gives the first round-trip sample: when it went out, and how often.
+     */
+    uint64_t flight_sent_ns;
+    unsigned flights;
     uint8_t cookie_len;
     uint8_t cookie[VLY_COOKIE_MAX];
     bool accept_pending; /* server: answer the HELLO */
@@ -154,8 +156,9 @@ VLY_MUST_USE int vly_conn_stream_for_frame(struct vly_conn *c, uint64_t id, uint
 void vly_conn_sweep_stream(struct vly_conn *c, struct vly_stream *s);
 /* Tells streams that waited for room. */
 VLY_MUST_USE int vly_conn_offer_room(struct vly_conn *c);
-/* Gives the connection's credit back for what arrived on the stream and will never be handed on. */
-void vly_conn_return_credit(struct vly_conn *c, struct vly_stream *s, uint64_t now_ns);
+/* What arrived on the stream will never be handed on: frees it and gives the connection's credit
+ * for it back. */
+void vly_conn_drop_received(struct vly_conn *c, struct vly_stream *s, uint64_t now_ns);
 /* Frees what the events of the last datagram pointed to. */
 void vly_conn_release_buffers(struct vly_conn *c);
 /* Limits of the peer are known: windows, datagram size, stream credit. */
@@ -163,6 +166,10 @@ void vly_conn_apply_params(struct vly_conn *c, uint64_t now_ns);
 void vly_conn_our_params(const struct vly_conn *c, struct vly_params *out);
 
 /* conn_hello.c */
+/* A handshake packet went out: HELLO with a cookie, or ACCEPT. */
+void vly_conn_flight_sent(struct vly_conn *c, uint64_t now_ns);
+/* Its answer came: a round-trip sample, if it is clear which one was answered. */
+void vly_conn_flight_answered(struct vly_conn *c, uint64_t now_ns);
 /* Encodes the client's HELLO with the cookie it has. */
 void vly_conn_write_hello(struct vly_conn *c, struct vly_wr *w);
 void vly_conn_write_accept(const struct vly_conn *c, struct vly_wr *w);

@@ -62,20 +62,19 @@ static int credit_use(struct vly_conn *c, struct vly_stream *s, struct frame_in 
     return 0;
 }
 
-/* The application wants no more of this direction: only its size still counts. */
+/* Of a direction that is over, or that the application wants no more of, only the size still
+ * counts. RULE 35 */
 static int stream_discard(struct vly_conn *c, struct vly_stream *s, struct frame_in *in)
 {
     uint64_t end = in->frame->stream.offset + in->frame->stream.data.len;
 
-    if (s->recv.final_bytes != UINT64_MAX && end > s->recv.final_bytes)
+    if (vly_recvbuf_discard(&s->recv, end, in->frame->stream.fin) != 0)
         return protocol_error(in, VLY_CLOSE_FINAL_SIZE);
-    vly_conn_return_credit(c, s, in->now_ns);
-    if (!in->frame->stream.fin)
-        return 0;
-    if (vly_recvbuf_set_final(&s->recv, end) != 0)
-        return protocol_error(in, VLY_CLOSE_FINAL_SIZE);
-    s->recv_state = VLY_RECV_DONE;
-    s->need_stop = false;
+    vly_conn_drop_received(c, s, in->now_ns);
+    if (in->frame->stream.fin) {
+        s->recv_state = VLY_RECV_DONE;
+        s->need_stop = false;
+    }
     return 0;
 }
 
@@ -127,14 +126,17 @@ static int on_stream(struct vly_conn *c, struct frame_in *in)
     int err;
 
     err = vly_conn_stream_for_frame(c, in->frame->stream.id, in->now_ns, &s, &in->code);
-    if (err != 0 || s == NULL || s->recv_state == VLY_RECV_DONE)
+    if (err != 0 || s == NULL)
         return err;
     if (in->frame->stream.offset < c->sh->config.first_offset)
         return protocol_error(in, VLY_CLOSE_PROTOCOL_VIOLATION);
+    if (s->recv_state == VLY_RECV_DONE)
+        return vly_recvbuf_discard(&s->recv, end, in->frame->stream.fin) == 0
+                   ? 0
+                   : protocol_error(in, VLY_CLOSE_FINAL_SIZE);
     err = credit_use(c, s, in, end);
     if (err == 0)
-        err =
-            s->recv_state == VLY_RECV_STOPPED ? stream_discard(c, s, in) : stream_insert(c, s, in);
+        err = s->recv_state == VLY_RECV_OPEN ? stream_insert(c, s, in) : stream_discard(c, s, in);
     if (err == 0)
         vly_conn_sweep_stream(c, s);
     return err;
@@ -147,16 +149,17 @@ static int on_reset_stream(struct vly_conn *c, struct frame_in *in)
     struct vly_stream *s;
     int err = vly_conn_stream_for_frame(c, in->frame->reset.id, in->now_ns, &s, &in->code);
 
-    if (err != 0 || s == NULL || s->recv_state == VLY_RECV_DONE)
+    if (err != 0 || s == NULL)
         return err;
-    if (final_bytes < c->sh->config.first_offset)
+    if (final_bytes < c->sh->config.first_offset ||
+        vly_recvbuf_set_final(&s->recv, final_bytes) != 0)
         return protocol_error(in, VLY_CLOSE_FINAL_SIZE);
+    if (s->recv_state == VLY_RECV_DONE)
+        return 0;
     err = credit_use(c, s, in, final_bytes);
     if (err != 0)
         return err;
-    if (vly_recvbuf_set_final(&s->recv, final_bytes) != 0)
-        return protocol_error(in, VLY_CLOSE_FINAL_SIZE);
-    vly_conn_return_credit(c, s, in->now_ns);
+    vly_conn_drop_received(c, s, in->now_ns);
     tell = s->recv_state == VLY_RECV_OPEN;
     s->recv_state = VLY_RECV_DONE;
     s->need_max = s->need_stop = false;
@@ -313,6 +316,7 @@ static void packet_drop(struct vly_conn *c, const struct vly_packet *p, int why)
 static int server_confirm(struct vly_conn *c, uint64_t now_ns)
 {
     vly_conn_set_state(c, VLY_STATE_OPEN, now_ns);
+    vly_conn_flight_answered(c, now_ns);
     c->stats.handshake_ns = now_ns - c->start_ns;
     c->told = true;
     return vly_conn_event(c, VLY_EV_ACCEPTED, 0, 0);

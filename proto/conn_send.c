@@ -13,6 +13,8 @@
 #define STREAM_PIECE_MIN 32u /* a shorter piece waits for the next packet, unless it is all */
 #define PACING_QUANTUM_NS VLY_US(250) /* at most 4,000 timer ticks a second */
 #define PACING_QUANTUM_MAX_BYTES 32768u
+#define PROBE_LOOK_PKTS 64u  /* how far the second probe looks for something else to repeat */
+#define NUMBERS_LEFT_MIN 16u /* packet numbers kept for ending the connection */
 
 /* A packet in the making. */
 struct build {
@@ -81,11 +83,11 @@ static bool item_room(struct vly_conn *c, const struct build *b)
 
 /* Notes a control frame that was just written; undoes it when it did not fit. Returns whether it is
  * in the packet. */
-static bool control_done(struct build *b, uint8_t *before, enum vly_sent_kind kind, uint64_t stream)
+static bool control_done(struct build *b, struct vly_wr before, enum vly_sent_kind kind,
+                         uint64_t stream)
 {
     if (b->w.failed) {
-        b->w.failed = false;
-        b->w.pos = before;
+        b->w = before;
         return false;
     }
     b->items[b->n_items++] = (struct vly_sent_item){.kind = (uint8_t)kind, .stream = stream};
@@ -95,13 +97,13 @@ static bool control_done(struct build *b, uint8_t *before, enum vly_sent_kind ki
 
 static void write_conn_control(struct vly_conn *c, struct build *b)
 {
-    uint8_t *before = b->w.pos;
+    struct vly_wr before = b->w;
 
     if (c->need_max_data && item_room(c, b)) {
         vly_frame_max_data_encode(&b->w, c->recv_credit.limit_bytes);
         c->need_max_data = !control_done(b, before, VLY_ITEM_MAX_DATA, 0);
     }
-    before = b->w.pos;
+    before = b->w;
     if (c->need_max_streams && item_room(c, b)) {
         vly_frame_max_streams_encode(&b->w, c->our_max_streams);
         c->need_max_streams = !control_done(b, before, VLY_ITEM_MAX_STREAMS, 0);
@@ -118,25 +120,35 @@ static void write_conn_control(struct vly_conn *c, struct build *b)
     }
 }
 
-static void write_stream_control(struct vly_conn *c, struct vly_stream *s, struct build *b)
+/* What the peer may send of the stream, as an offset. RULE 36 */
+static uint64_t stream_limit(const struct vly_conn *c, const struct vly_stream *s)
 {
     uint64_t base = c->sh->config.first_offset;
-    uint8_t *before = b->w.pos;
+    uint64_t room = VLY_VARINT_MAX - base;
+
+    return base + (s->recv_credit.limit_bytes < room ? s->recv_credit.limit_bytes : room);
+}
+
+/* Returns false when there are frames left that this packet has no room for. */
+static bool write_stream_control(struct vly_conn *c, struct vly_stream *s, struct build *b)
+{
+    struct vly_wr before = b->w;
 
     if (s->need_reset && item_room(c, b)) {
         vly_frame_reset_encode(&b->w, s->id, s->reset_code, s->send.sent_end);
         s->need_reset = !control_done(b, before, VLY_ITEM_RESET, s->id);
     }
-    before = b->w.pos;
+    before = b->w;
     if (s->need_stop && item_room(c, b)) {
         vly_frame_stop_encode(&b->w, s->id, s->stop_code);
         s->need_stop = !control_done(b, before, VLY_ITEM_STOP, s->id);
     }
-    before = b->w.pos;
+    before = b->w;
     if (s->need_max && item_room(c, b)) {
-        vly_frame_max_stream_data_encode(&b->w, s->id, base + s->recv_credit.limit_bytes);
+        vly_frame_max_stream_data_encode(&b->w, s->id, stream_limit(c, s));
         s->need_max = !control_done(b, before, VLY_ITEM_MAX_STREAM_DATA, s->id);
     }
+    return !vly_stream_has_control(s);
 }
 
 /* Up to where credit lets new data of the stream go. */
@@ -193,36 +205,53 @@ static void write_streams(struct vly_conn *c, struct build *b)
 
     while ((s = vly_streams_pop(&c->streams)) != NULL) {
         uint8_t *before = b->w.pos;
-        bool has_room = true;
+        bool has_room = write_stream_control(c, s, b);
 
-        write_stream_control(c, s, b);
-        if (s->send_state == VLY_SEND_OPEN && vly_sendbuf_has_pending(&s->send))
+        if (has_room && s->send_state == VLY_SEND_OPEN && vly_sendbuf_has_pending(&s->send))
             has_room = write_stream_data(c, s, b);
         /* Stays queued while it has more that may go; what credit forbids is queued again when
          * credit comes. */
-        if (!has_room || vly_stream_has_control(s) ||
-            (b->w.pos != before && vly_sendbuf_has_pending(&s->send)))
+        if (!has_room || (b->w.pos != before && vly_sendbuf_has_pending(&s->send)))
             vly_streams_push(&c->streams, s);
         if (!has_room || vly_wr_room(&b->w) < STREAM_PIECE_MIN)
             break;
     }
 }
 
-/* SPEC 5.4: a probe carries new data when there is some; else the oldest that is outstanding; else
- * PING. */
-static void write_probe(struct vly_conn *c, struct build *b)
+/* The packet whose content a probe repeats: the oldest in flight for the first, the one after it
+ * for the second. */
+static const struct vly_sent *probe_source(struct vly_conn *c)
 {
     uint64_t pn;
     const struct vly_sent *oldest = vly_sentlog_lowest(&c->log, c->log.next, &pn);
+
+    if (oldest == NULL || c->probes > 1)
+        return oldest;
+    for (uint64_t next = pn + 1; next < c->log.next && next - pn < PROBE_LOOK_PKTS; next++) {
+        const struct vly_sent *s = vly_sentlog_at(&c->log, next);
+
+        if (s->state == VLY_SENT_IN_FLIGHT && s->item.kind == VLY_ITEM_STREAM)
+            return s;
+    }
+    return oldest;
+}
+
+/* SPEC 5.4: a probe carries new data when there is some; else what is outstanding; else PING. */
+static void write_probe(struct vly_conn *c, struct build *b)
+{
+    const struct vly_sent *source = probe_source(c);
     struct vly_stream *s = NULL;
 
-    if (oldest != NULL && oldest->item.kind == VLY_ITEM_STREAM)
-        s = vly_streams_find(&c->streams, oldest->item.stream);
-    if (s != NULL && s->send_state == VLY_SEND_OPEN &&
-        vly_sendbuf_probe(&s->send, c->datagram_bytes)) {
-        c->stats.retransmits++;
-        vly_streams_push(&c->streams, s);
-        write_streams(c, b);
+    if (source != NULL && source->item.kind == VLY_ITEM_STREAM)
+        s = vly_streams_find(&c->streams, source->item.stream);
+    if (s != NULL && s->send_state == VLY_SEND_OPEN) {
+        struct vly_send_piece piece = {source->item.offset, source->item.len, source->item.fin};
+
+        if (vly_sendbuf_on_lost(&s->send, &piece) == 0 && vly_sendbuf_has_pending(&s->send)) {
+            c->stats.retransmits++;
+            vly_streams_push(&c->streams, s);
+            write_streams(c, b);
+        }
     }
     if (!b->counted) {
         vly_frame_ping_encode(&b->w);
@@ -234,7 +263,7 @@ static void write_probe(struct vly_conn *c, struct build *b)
 static bool write_ack(struct vly_conn *c, struct build *b)
 {
     struct vly_ack_fields fields;
-    uint8_t *before = b->w.pos;
+    struct vly_wr before = b->w;
 
     if (vly_ackset_due_ns(&c->ackset, c->sh->config.max_ack_delay_ns) == VLY_NEVER ||
         !vly_ackset_fields(&c->ackset, b->now_ns, &fields))
@@ -242,8 +271,7 @@ static bool write_ack(struct vly_conn *c, struct build *b)
     fields.kernel_drops = c->kernel_drops;
     vly_frame_ack_encode(&b->w, &fields);
     if (b->w.failed) {
-        b->w.failed = false;
-        b->w.pos = before;
+        b->w = before;
         return false;
     }
     return true;
@@ -432,6 +460,10 @@ static bool send_data(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     struct build build = {.now_ns = now_ns};
     bool stopped = false;
 
+    if (c->log.next > VLY_VARINT_MAX - NUMBERS_LEFT_MIN) {
+        vly_conn_fail(c, VLY_E_LIMIT, VLY_CLOSE_INTERNAL, now_ns);
+        return false;
+    }
     c->pacing_due_ns = VLY_NEVER;
     while (b->n < max && b->len + c->datagram_bytes <= sizeof(b->data)) {
         bool may_count = may_count_now(c, now_ns, &why);
@@ -471,18 +503,18 @@ static bool send_hello(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     batch_add(b, vly_wr_len(&w) + VLY_TAG_BYTES);
     c->stats.packets_sent++;
     c->stats.bytes_sent += b->len;
-    c->hello_due_ns = now_ns + c->hello_timer_ns;
-    c->hello_timer_ns *= 2;
-    if (c->hello_timer_ns > VLY_HELLO_TIMER_MAX_NS)
-        c->hello_timer_ns = VLY_HELLO_TIMER_MAX_NS;
+    c->hello_due_ns = now_ns + VLY_HELLO_TIMER_NS;
+    if (c->cookie_len > 0)
+        vly_conn_flight_sent(c, now_ns);
     return true;
 }
 
-static bool send_accept(struct vly_conn *c, struct vly_batch *b)
+static bool send_accept(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
 {
     struct vly_wr w = vly_wr_init(b->data, sizeof(b->data));
 
     c->accept_pending = false;
+    vly_conn_flight_sent(c, now_ns);
     vly_conn_write_accept(c, &w);
     c->suite->seal(NULL, 0, b->data, vly_wr_len(&w), vly_wr_len(&w));
     batch_add(b, vly_wr_len(&w) + VLY_TAG_BYTES);
@@ -517,7 +549,7 @@ bool vly_conn_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     b->to = c->peer;
     b->ecn = VLY_ECN_NONE;
     if (c->accept_pending)
-        return send_accept(c, b);
+        return send_accept(c, b, now_ns);
     switch (c->state) {
     case VLY_STATE_HELLO_SENT:
     case VLY_STATE_COOKIE_SENT:

@@ -2,10 +2,10 @@
  * flow - credit of one direction.
  *
  * The application's consumption in one measuring round, brought to the length of the smallest round
- * trip, is the bandwidth-delay product without queues; the window becomes twice that. A sender that
- * the window holds back moves a whole window each round trip, so the window doubles; one that waits
- * in a queue gains nothing, for the queue lengthens the round and not min_rtt. Never shrinks: a
- * limit that has been announced stands.
+ * trip, is the bandwidth-delay product without queues; the window doubles until it is twice that,
+ * so that it ends between twice and four times. A sender that the window holds back moves a whole
+ * window each round trip, so the window doubles; one that waits in a queue gains nothing, for the
+ * queue lengthens the round and not min_rtt. Never shrinks: a limit that has been announced stands.
  */
 #include "flow.h"
 
@@ -57,10 +57,11 @@ static void window_tune(struct vly_flow_recv *f, uint64_t now_ns, uint64_t min_r
         return;
     per_round_trip = (double)(f->consumed_bytes - f->round_begin_bytes) * (double)min_rtt_ns /
                      (double)elapsed_ns;
-    /* Limits go out in steps of a quarter window, so a window that holds the sender back may measure
-     * as little as three quarters of itself: more than half already asks for double. */
-    wanted = per_round_trip > (double)f->window_bytes / 2 ? 2 * f->window_bytes
-                                                          : (uint64_t)(2 * per_round_trip);
+    /* Limits go out in steps of a quarter window, so a window that holds the sender back may
+     * measure as little as three quarters of itself: more than half already asks for double. */
+    wanted = (uint64_t)(2 * per_round_trip);
+    if (wanted > f->window_bytes && wanted < 2 * f->window_bytes)
+        wanted = 2 * f->window_bytes;
     if (wanted > f->window_max_bytes)
         wanted = f->window_max_bytes;
     if (wanted > f->window_bytes)

@@ -1,9 +1,9 @@
 /*
  * flow - credit-based flow control of one direction of a stream or connection, SPEC 6.
  *
- * Receiver side: the window follows twice the bandwidth-delay product, measured by how much the
- * application consumes in a round trip, between an initial and a largest window; limits only rise.
- * Sender side: a limit and what has been used of it.
+ * Receiver side: the window grows to twice the bandwidth-delay product at least, measured by how
+ * much the application consumes in a round trip, between an initial and a largest window; limits
+ * only rise. Sender side: a limit and what has been used of it.
  */
 #ifndef VLY_PROTO_FLOW_H
 #define VLY_PROTO_FLOW_H

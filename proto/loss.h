@@ -13,7 +13,7 @@
 #include "sentlog.h"
 
 #define VLY_PACKET_THRESHOLD 3u
-#define VLY_PTO_MAX_NS VLY_S(2)
+#define VLY_PTO_MAX_NS VLY_MS(500)
 #define VLY_PERSISTENT_PTOS 3u /* RFC 9002 7.6.1 */
 #define VLY_REO_PERSIST 16u    /* recoveries, RFC 8985 6.2 step 4 */
 

@@ -56,21 +56,30 @@ void vly_recvbuf_init(struct vly_recvbuf *b, const struct vly_alloc *alloc, uint
     vly_rangeset_init(&b->fresh_more, alloc, VLY_RECVBUF_GAPS_MAX + 1);
 }
 
-void vly_recvbuf_fini(struct vly_recvbuf *b)
+void vly_recvbuf_drop(struct vly_recvbuf *b)
 {
     for (size_t i = 0; i < b->blocks_cap; i++)
         if (b->blocks[i] != NULL)
             alloc_resize(b, b->blocks[i], VLY_RECVBUF_BLOCK, 0);
     if (b->blocks != NULL)
         alloc_resize(b, b->blocks, b->blocks_cap * sizeof(*b->blocks), 0);
+    b->blocks = NULL;
+    b->blocks_cap = b->blocks_n = 0;
     vly_rangeset_fini(&b->have);
     vly_rangeset_fini(&b->fresh_more);
+    b->fresh = (struct vly_range){0};
+    b->next = b->frontier;
+}
+
+void vly_recvbuf_fini(struct vly_recvbuf *b)
+{
+    vly_recvbuf_drop(b);
     memset(b, 0, sizeof(*b));
 }
 
 int vly_recvbuf_set_order(struct vly_recvbuf *b, enum vly_order order)
 {
-    if (b->highest > b->base)
+    if (b->have.n > 0 || b->blocks_n > 0)
         return VLY_E_STATE;
     b->order = order;
     return 0;
@@ -295,6 +304,18 @@ int vly_recvbuf_set_final(struct vly_recvbuf *b, uint64_t final_bytes)
     if (err == 0)
         b->final_bytes = final_bytes;
     return err;
+}
+
+int vly_recvbuf_discard(struct vly_recvbuf *b, uint64_t end, bool fin)
+{
+    int err = final_check(b, end, fin);
+
+    if (err != 0)
+        return err;
+    b->highest = max_u64(b->highest, end);
+    if (fin)
+        b->final_bytes = end;
+    return 0;
 }
 
 bool vly_recvbuf_is_complete(const struct vly_recvbuf *b)

@@ -43,7 +43,7 @@ struct vly_recvbuf {
 
 void vly_recvbuf_init(struct vly_recvbuf *b, const struct vly_alloc *alloc, uint64_t base);
 void vly_recvbuf_fini(struct vly_recvbuf *b);
-/* Only while nothing was received. Returns 0 or VLY_E_STATE. */
+/* Only while nothing waits for a gap to close. Returns 0 or VLY_E_STATE. */
 VLY_MUST_USE int vly_recvbuf_set_order(struct vly_recvbuf *b, enum vly_order order);
 
 /* Takes a STREAM frame's data. Parts received before are ignored (RULE 35). `offset + len` is at
@@ -65,6 +65,11 @@ bool vly_recvbuf_next(struct vly_recvbuf *b, struct vly_recv_piece *out);
 void vly_recvbuf_release(struct vly_recvbuf *b);
 /* Sets the final size without data (RESET_STREAM). Returns 0 or VLY_E_PROTOCOL. */
 VLY_MUST_USE int vly_recvbuf_set_final(struct vly_recvbuf *b, uint64_t final_bytes);
+/* Frees all content, and what pieces pointed to: nobody wants it any more. The sizes stay. */
+void vly_recvbuf_drop(struct vly_recvbuf *b);
+/* As insert, after a drop: of a frame that reaches up to `end` only the sizes are noted. Returns 0
+ * or VLY_E_PROTOCOL. */
+VLY_MUST_USE int vly_recvbuf_discard(struct vly_recvbuf *b, uint64_t end, bool fin);
 /* All bytes up to a known final size were received. */
 bool vly_recvbuf_is_complete(const struct vly_recvbuf *b);
 /* Bytes by which `highest` would rise with data up to `end`: what flow control has to account. */

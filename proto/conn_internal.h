@@ -26,6 +26,7 @@ enum vly_conn_state {
     VLY_STATE_CLOSED,
 };
 
+/* RULE 4: no back-off, see SPEC 3. */
 #define VLY_HELLO_TIMER_NS VLY_MS(250)
 #define VLY_CLOSE_LINGER_NS VLY_MS(500)
 #define VLY_KEEPALIVE_NS VLY_S(15) /* RULE 8 */

@@ -1,8 +1,8 @@
 /*
  * ecn - whether the path to the peer carries ECN marks, RFC 9000 section 13.4.2.
  *
- * Packets go out with ECT(0) until the peer's counts contradict what was acknowledged: then marks
- * are switched off for good.
+ * RULE 32. Packets go out with ECT(0) until the peer's counts contradict what was acknowledged:
+ * then marks are switched off for good.
  */
 #ifndef VLY_PROTO_ECN_H
 #define VLY_PROTO_ECN_H

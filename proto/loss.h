@@ -2,7 +2,7 @@
  * loss - which packets are lost, when to probe, and what a late acknowledgement means.
  * SPEC 5.3, 5.4.
  *
- * RFC 9002 thresholds with the adaptive reordering window of RFC 8985; PTO is the only
+ * RULE 21: RFC 9002 thresholds with the adaptive reordering window of RFC 8985; PTO is the only
  * retransmission timer. Deviations: the packet threshold is not used while reordering is known (RFC
  * 8985 6.2 step 4), and the back-off stops at VLY_PTO_MAX_NS.
  */
@@ -13,6 +13,7 @@
 #include "sentlog.h"
 
 #define VLY_PACKET_THRESHOLD 3u
+/* RULE 25: probes go on, so that a transfer goes on as soon as the network does. */
 #define VLY_PTO_MAX_NS VLY_MS(500)
 #define VLY_PERSISTENT_PTOS 3u /* RFC 9002 7.6.1 */
 #define VLY_REO_PERSIST 16u    /* recoveries, RFC 8985 6.2 step 4 */

@@ -71,7 +71,7 @@ int vly_endpoint_new(struct vly_endpoint **out, const struct vly_endpoint_config
     ep->sh.crypto = cfg->crypto;
     ep->sh.config = cfg->conn;
     config_defaults(&ep->sh.config);
-    strcpy(ep->application, ep->sh.config.application); /* length checked above */
+    memcpy(ep->application, ep->sh.config.application, strlen(ep->sh.config.application));
     ep->sh.config.application = ep->application;
     ep->sh.max_batch_pkts = cfg->max_batch_pkts == 0 ? VLY_BATCH_PKTS : cfg->max_batch_pkts;
     ep->sh.trace = cfg->trace;

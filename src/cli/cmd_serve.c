@@ -23,7 +23,7 @@ struct serve_args {
 
 static const struct vly_opt serve_opts[] = {
     {"listen", 'l', VLY_OPT_TEXT, offsetof(struct serve_args, listen), "ADDR",
-     "address to listen on; :: is every address, those of IPv6 too (default: 0.0.0.0)", 0, 0},
+     "address to listen on; :: is every address of IPv6 (default: 0.0.0.0)", 0, 0},
     {"port", 'p', VLY_OPT_NUMBER, offsetof(struct serve_args, port), "N",
      "UDP port; 0 picks a free one (default: 7711)", 0, 65535},
     {"writable", 'w', VLY_OPT_FLAG, offsetof(struct serve_args, writable), NULL,

@@ -89,8 +89,8 @@ static void on_timer(uv_timer_t *timer)
         vly_meter_add(&m->meter, now_ns, m->done_bytes);
         if (n >= BARS_MAX || n >= room)
             continue;
-        (void)snprintf(labels[n], sizeof(labels[n]), "%s %s %s", m->client,
-                       m->upload ? "puts" : "gets", vly_shown(m->path).text);
+        (void)snprintf(labels[n], sizeof(labels[n]), "%s %s %s", vly_shown(m->path).text,
+                       m->upload ? "<-" : "->", m->client);
         rows[n] = (struct vly_progress_row){labels[n], m->done_bytes, m->total_bytes,
                                             vly_meter_bytes_per_s(&m->meter),
                                             vly_time_since(now_ns, m->begun_ns)};

@@ -56,6 +56,8 @@ static void test_cc_table(void **state)
     assert_ptr_equal(vly_cc_find("reno"), &vly_cc_reno_ops);
     assert_ptr_equal(vly_cc_find("fixed"), &vly_cc_fixed_ops);
     assert_null(vly_cc_find("vegas"));
+    assert_null(vly_cc_find("ren"));
+    assert_null(vly_cc_find("renown"));
     assert_null(vly_cc_find(""));
     assert_null(vly_cc_at(SIZE_MAX));
 }
@@ -157,15 +159,17 @@ static void test_cc_no_growth_when_application_limited_or_in_recovery(void **sta
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(windowed); i++) {
-        for (unsigned variant = 0; variant < 4; variant++) {
+        for (unsigned variant = 0; variant < 6; variant++) {
             struct vly_ack_sample s = ack_of(10 * DATAGRAM);
             struct vly_cc cc;
             uint64_t before;
 
             vly_cc_init(&cc, windowed[i], DATAGRAM, 0, 0);
-            if (variant & 1)
+            if (variant / 2 == 1) /* avoidance; 0: first slow start; 2: a later one */
                 cc.ssthresh_bytes = cc.cwnd_bytes;
-            if (variant & 2)
+            else if (variant / 2 == 2)
+                cc.ssthresh_bytes = 2 * cc.cwnd_bytes;
+            if (variant % 2 == 0)
                 s.cwnd_limited = false;
             else
                 s.in_recovery = true;

@@ -100,6 +100,17 @@ static void test_hystart_decides_on_the_smallest_of_several_samples(void **state
         (void)vly_hystart_on_ack(&r.h, &s, &r.left);
     }
     assert_false(r.h.in_css);
+    /* Nor does it say that the delay has gone. */
+    round_of(&r, VLY_MS(40), 10);
+    round_of(&r, VLY_MS(80), 10);
+    round_of(&r, VLY_MS(80), 3);
+    assert_true(r.h.in_css);
+    for (unsigned i = 0; i < 10; i++) {
+        struct vly_ack_sample s = {.min_rtt_ns = VLY_MS(40), .cwnd_limited = true};
+
+        (void)vly_hystart_on_ack(&r.h, &s, &r.left);
+    }
+    assert_true(r.h.in_css);
 }
 
 /* Five rounds at a quarter of the growth, the one in which it began among them; then it is over. */

@@ -95,7 +95,7 @@ static uint64_t greedy_send(struct vly_prng *prng, uint64_t rate, uint64_t until
             vly_pacer_on_sent(&p, DATAGRAM);
         when_ns = vly_pacer_when_ns(&p, now_ns, rate, DATAGRAM);
         assert_true(when_ns > now_ns);
-        if (vly_prng_chance(prng, 0.5)) {
+        if (vly_prng_chance(prng, 0.02)) {
             /* One nanosecond before, it is not yet enough; at that time it is. */
             struct vly_pacer early = p, due = p;
 
@@ -103,7 +103,7 @@ static uint64_t greedy_send(struct vly_prng *prng, uint64_t rate, uint64_t until
             assert_true(vly_pacer_budget(&due, when_ns, rate, DATAGRAM) >= DATAGRAM);
             now_ns = when_ns;
         } else {
-            now_ns += 1 + vly_prng_below(prng, when_ns - now_ns);
+            now_ns += 1 + vly_prng_below(prng, (when_ns - now_ns) / 20 + 1);
         }
     }
     return now_ns < until_ns ? UINT64_MAX : sent;

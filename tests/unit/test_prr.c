@@ -98,6 +98,8 @@ static void test_prr_after_heavy_loss(void **state)
     assert_int_equal(s.sent_bytes, 2 * PKT);
     on_ack(&s, 1, 0); /* none: slow start */
     assert_int_equal(s.sent_bytes, 4 * PKT);
+    on_ack(&s, 0, 0); /* an ACK that brings nothing brings no datagram either */
+    assert_int_equal(s.sent_bytes, 4 * PKT);
     on_ack(&s, 4, 0);
     assert_int_equal(s.sent_bytes, 9 * PKT);
     for (unsigned n = 0; n < 40; n++) {

@@ -260,6 +260,13 @@ static void test_recvbuf_final_size_below_what_came(void **state)
     assert_int_equal(vly_recvbuf_set_final(&b, 60), 0);
     assert_int_equal(vly_recvbuf_set_final(&b, 61), VLY_E_PROTOCOL);
     vly_recvbuf_fini(&b);
+
+    vly_recvbuf_init(&b, &test_alloc, 0); /* known without data */
+    assert_int_equal(vly_recvbuf_set_final(&b, 60), 0);
+    assert_int_equal(vly_recvbuf_insert(&b, 40, bytes_at(40, 10), true), VLY_E_PROTOCOL);
+    assert_int_equal(vly_recvbuf_insert(&b, 55, bytes_at(55, 6), false), VLY_E_PROTOCOL);
+    assert_int_equal(vly_recvbuf_insert(&b, 50, bytes_at(50, 10), true), 0);
+    vly_recvbuf_fini(&b);
 }
 
 static void test_recvbuf_complete(void **state)
@@ -281,7 +288,26 @@ static void test_recvbuf_complete(void **state)
     vly_recvbuf_fini(&b);
 }
 
-static void test_recvbuf_order_is_set_before_the_data(void **state)
+/* A long stream in order leaves the ring alone: a piece ahead then takes no more than at its start.
+ */
+static void test_recvbuf_ring_starts_at_the_frontier(void **state)
+{
+    struct test_counting_alloc a;
+    struct vly_recvbuf b;
+
+    (void)state;
+    test_counting_alloc_init(&a, 0);
+    vly_recvbuf_init(&b, &a.alloc, 0);
+    for (uint64_t at = 0; at < 10000 * (uint64_t)BLOCK; at += 8 * BLOCK)
+        assert_int_equal(
+            vly_recvbuf_insert(&b, at, (struct vly_span){bytes_at(0, 1).data, 8 * BLOCK}, false),
+            0);
+    insert(&b, b.frontier + 1, b.frontier + 2, (struct vly_range[]){{0}});
+    assert_true(a.live_bytes < 2 * BLOCK);
+    vly_recvbuf_fini(&b);
+}
+
+static void test_recvbuf_order_is_fixed_while_data_waits(void **state)
 {
     struct vly_recvbuf b;
 
@@ -289,9 +315,47 @@ static void test_recvbuf_order_is_set_before_the_data(void **state)
     vly_recvbuf_init(&b, &test_alloc, 7);
     assert_int_equal(vly_recvbuf_set_order(&b, VLY_ANY_ORDER), 0);
     assert_int_equal(vly_recvbuf_set_order(&b, VLY_IN_ORDER), 0);
-    insert(&b, 8, 9, (struct vly_range[]){{0}});
+    insert(&b, 7, 9, (struct vly_range[]){{7, 9}, {0}});
+    insert(&b, 10, 11, (struct vly_range[]){{0}});
     assert_int_equal(vly_recvbuf_set_order(&b, VLY_ANY_ORDER), VLY_E_STATE);
+    insert(&b, 9, 10, (struct vly_range[]){{9, 10}, {10, 11}, {0}});
+    /* The piece handed on last still stands in a block. */
+    assert_int_equal(vly_recvbuf_set_order(&b, VLY_ANY_ORDER), VLY_E_STATE);
+    vly_recvbuf_release(&b);
+    assert_int_equal(vly_recvbuf_set_order(&b, VLY_ANY_ORDER), 0);
+    insert(&b, 12, 13, (struct vly_range[]){{12, 13}, {0}});
+    assert_int_equal(vly_recvbuf_set_order(&b, VLY_IN_ORDER), VLY_E_STATE);
+    insert(&b, 11, 13, (struct vly_range[]){{11, 12}, {0}});
+    assert_int_equal(vly_recvbuf_set_order(&b, VLY_IN_ORDER), 0);
+    insert(&b, 13, 14, (struct vly_range[]){{13, 14}, {0}});
     vly_recvbuf_fini(&b);
+}
+
+/* Nobody wants the data any more: only its size still counts, and no memory is held. */
+static void test_recvbuf_drop_and_discard(void **state)
+{
+    struct test_counting_alloc a;
+    struct vly_recv_piece piece;
+    struct vly_recvbuf b;
+
+    (void)state;
+    test_counting_alloc_init(&a, 0);
+    vly_recvbuf_init(&b, &a.alloc, 0);
+    insert(&b, 10, 3 * BLOCK, (struct vly_range[]){{0}});
+    vly_recvbuf_drop(&b);
+    vly_recvbuf_check(&b);
+    assert_int_equal(a.live_blocks, 0);
+    assert_false(vly_recvbuf_next(&b, &piece));
+    assert_int_equal(b.highest, 3 * BLOCK);
+    assert_int_equal(vly_recvbuf_discard(&b, BLOCK, false), 0);
+    assert_int_equal(b.highest, 3 * BLOCK);
+    assert_int_equal(vly_recvbuf_discard(&b, BLOCK, true), VLY_E_PROTOCOL);
+    assert_int_equal(vly_recvbuf_discard(&b, 4 * BLOCK, true), 0);
+    assert_int_equal(b.highest, 4 * BLOCK);
+    assert_int_equal(vly_recvbuf_discard(&b, 4 * BLOCK + 1, false), VLY_E_PROTOCOL);
+    assert_int_equal(vly_recvbuf_set_final(&b, 4 * BLOCK), 0);
+    vly_recvbuf_fini(&b);
+    assert_int_equal(a.live_blocks, 0);
 }
 
 static void test_recvbuf_new_bytes(void **state)
@@ -305,6 +369,8 @@ static void test_recvbuf_new_bytes(void **state)
     insert(&b, 120, 140, (struct vly_range[]){{0}});
     assert_int_equal(vly_recvbuf_new_bytes(&b, 150), 10);
     assert_int_equal(vly_recvbuf_new_bytes(&b, 110), 0);
+    insert(&b, 160, 160, (struct vly_range[]){{0}}); /* an empty frame is accounted for too */
+    assert_int_equal(vly_recvbuf_new_bytes(&b, 170), 10);
     vly_recvbuf_fini(&b);
 }
 
@@ -372,7 +438,9 @@ int main(void)
         cmocka_unit_test(test_recvbuf_final_size_is_fixed),
         cmocka_unit_test(test_recvbuf_final_size_below_what_came),
         cmocka_unit_test(test_recvbuf_complete),
-        cmocka_unit_test(test_recvbuf_order_is_set_before_the_data),
+        cmocka_unit_test(test_recvbuf_ring_starts_at_the_frontier),
+        cmocka_unit_test(test_recvbuf_order_is_fixed_while_data_waits),
+        cmocka_unit_test(test_recvbuf_drop_and_discard),
         cmocka_unit_test(test_recvbuf_new_bytes),
         cmocka_unit_test(test_recvbuf_gaps_are_capped),
         cmocka_unit_test(test_recvbuf_largest_offset),

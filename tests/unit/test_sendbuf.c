@@ -126,6 +126,29 @@ static void test_sendbuf_memory_follows_what_is_held(void **state)
     assert_int_equal(a.live_bytes, 0);
 }
 
+/* The ring of blocks turns round many times and grows while its first block is not at its start. */
+static void test_sendbuf_ring_turns_and_grows(void **state)
+{
+    struct vly_send_piece pieces[64];
+    struct vly_sendbuf b;
+    size_t head = 0, tail = 0;
+
+    (void)state;
+    vly_sendbuf_init(&b, &test_alloc, 0);
+    for (unsigned n = 1; n <= 30; n++) {
+        /* More is held each time, and more stays behind. */
+        while (head - tail < n) {
+            write_bytes(&b, BLOCK, false);
+            pieces[head++ % 64] = take(&b, BLOCK);
+        }
+        while (head - tail > 1 + n / 3)
+            acked(&b, &pieces[tail++ % 64]);
+        lost(&b, &pieces[tail % 64]);
+        pieces[tail % 64] = take(&b, BLOCK); /* its bytes are where they were */
+    }
+    vly_sendbuf_fini(&b);
+}
+
 static void test_sendbuf_reserve_is_contiguous(void **state)
 {
     uint8_t *p, *q;
@@ -305,6 +328,39 @@ static void test_sendbuf_spurious_loss_is_not_sent_again(void **state)
     vly_sendbuf_fini(&b);
 }
 
+/* RULE 40: that acknowledgement cuts a pending range in two. When there is no memory for the second
+ * half, or for the range acknowledged, neither set has changed. */
+static void test_sendbuf_spurious_loss_without_memory(void **state)
+{
+    (void)state;
+    for (unsigned nth = 1; nth <= 2; nth++) {
+        struct vly_send_piece pieces[128];
+        struct test_counting_alloc a;
+        struct vly_sendbuf b;
+        size_t n, ranges;
+
+        test_counting_alloc_init(&a, 0);
+        vly_sendbuf_init(&b, &a.alloc, 0);
+        write_bytes(&b, 1280, false);
+        for (size_t i = 0; i < 128; i++)
+            pieces[i] = take(&b, 10);
+        /* Three pieces a range, until the set has no slot left. */
+        for (n = 0; b.pending.head + b.pending.n < b.pending.cap || n % 4 != 3; n++)
+            if (n % 4 != 3)
+                lost(&b, &pieces[n]);
+        ranges = b.pending.n;
+        a.fail_at = a.requests + nth;
+        assert_int_equal(vly_sendbuf_on_acked(&b, &pieces[5]), VLY_E_NOMEM);
+        vly_sendbuf_check(&b);
+        assert_int_equal(b.pending.n, ranges);
+        assert_int_equal(b.acked.n, 0);
+        acked(&b, &pieces[5]);
+        assert_int_equal(b.pending.n, ranges + 1);
+        assert_int_equal(b.acked.n, 1);
+        vly_sendbuf_fini(&b);
+    }
+}
+
 static void test_sendbuf_probe(void **state)
 {
     struct vly_send_piece pieces[3], probe;
@@ -358,8 +414,8 @@ static void test_sendbuf_drop(void **state)
     acked(&b, &pieces[1]);
     lost(&b, &pieces[0]);
     lost(&b, &(struct vly_send_piece){200, 100, true});
-    acked(&b, &(struct vly_send_piece){200, 100, true});
     assert_false(vly_sendbuf_has_pending(&b));
+    acked(&b, &(struct vly_send_piece){200, 100, true});
     assert_false(vly_sendbuf_probe(&b, 100));
     assert_int_equal(a.live_bytes, 0);
     vly_sendbuf_fini(&b);
@@ -442,12 +498,14 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sendbuf_in_order),
         cmocka_unit_test(test_sendbuf_memory_follows_what_is_held),
+        cmocka_unit_test(test_sendbuf_ring_turns_and_grows),
         cmocka_unit_test(test_sendbuf_reserve_is_contiguous),
         cmocka_unit_test(test_sendbuf_ends_at_the_largest_offset),
         cmocka_unit_test(test_sendbuf_peek_keeps_within_flow_control),
         cmocka_unit_test(test_sendbuf_end_of_stream),
         cmocka_unit_test(test_sendbuf_lost_around_acknowledged),
         cmocka_unit_test(test_sendbuf_spurious_loss_is_not_sent_again),
+        cmocka_unit_test(test_sendbuf_spurious_loss_without_memory),
         cmocka_unit_test(test_sendbuf_probe),
         cmocka_unit_test(test_sendbuf_drop),
         cmocka_unit_test(test_sendbuf_too_many_ranges),

@@ -133,8 +133,7 @@ static int open_by_walk(const struct vly_root *r, const char *path, int flags,
     return fd;
 }
 
-/* Opens `path` beneath the root. Returns a descriptor, or -1 and errno. */
-static int open_beneath(const struct vly_root *r, const char *path, int flags)
+static long openat2_beneath(const struct vly_root *r, const char *path, int flags)
 {
     struct open_how how = {
         .flags = (uint64_t)(unsigned)with_safe_flags(flags),
@@ -142,16 +141,41 @@ static int open_beneath(const struct vly_root *r, const char *path, int flags)
     };
     long fd = -1;
 
-    if (path[0] == '\0')
-        path = ".";
-    for (unsigned tries = 0; tries < 8 && !r->walk_only; tries++) {
+    for (unsigned tries = 0; tries < 8; tries++) {
         fd = syscall(SYS_openat2, r->fd, path, &how, sizeof how);
         if (fd >= 0 || errno != EAGAIN) /* EAGAIN: something was renamed meanwhile */
             break;
     }
+    return fd;
+}
+
+/* Whether `path` itself is a link, where a directory was wanted. Leaves errno alone. */
+static bool is_link(const struct vly_root *r, const char *path)
+{
+    int saved = errno;
+    long fd = openat2_beneath(r, path, O_PATH);
+    struct stat st;
+    bool result = fd >= 0 && fstat((int)fd, &st) == 0 && S_ISLNK(st.st_mode);
+
+    close_quietly((int)fd);
+    errno = saved;
+    return result;
+}
+
+/* Opens `path` beneath the root. Returns a descriptor, or -1 and errno. */
+static int open_beneath(const struct vly_root *r, const char *path, int flags)
+{
+    long fd = -1;
+
+    if (path[0] == '\0')
+        path = ".";
+    if (!r->walk_only)
+        fd = openat2_beneath(r, path, flags);
     /* Old kernels have no openat2, and seccomp filters answer EPERM. */
     if (r->walk_only || (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == EAGAIN)))
         return open_by_walk(r, path, flags, VLY_PARENTS_MUST_EXIST);
+    if (fd < 0 && errno == ENOTDIR && is_link(r, path))
+        errno = ELOOP;
     return (int)fd;
 }
 

@@ -314,25 +314,6 @@ int vly_sendbuf_on_lost(struct vly_sendbuf *b, const struct vly_send_piece *piec
     return 0;
 }
 
-bool vly_sendbuf_probe(struct vly_sendbuf *b, size_t max_len)
-{
-    bool end_outstanding = b->fin && !b->fin_acked && !b->fin_pending;
-    struct vly_range gap = {b->end, b->end};
-
-    assert(max_len > 0);
-    if (vly_rangeset_next_gap(&b->acked, b->base, b->sent_end, &gap)) {
-        gap.end = min_u64(gap.end, gap.begin + max_len);
-        if (vly_rangeset_add(&b->pending, gap.begin, gap.end) != 0)
-            return false;
-    } else if (!end_outstanding) {
-        return false;
-    }
-    /* The last bytes say again that they are the last. */
-    if (end_outstanding && gap.end == b->end)
-        b->fin_pending = true;
-    return true;
-}
-
 bool vly_sendbuf_is_done(const struct vly_sendbuf *b)
 {
     return b->fin && b->fin_acked && b->base == b->end;

@@ -65,9 +65,6 @@ void vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_piece *piece,
 VLY_MUST_USE int vly_sendbuf_on_acked(struct vly_sendbuf *b, const struct vly_send_piece *piece);
 /* The piece was lost: what of it is not acknowledged is pending again. */
 VLY_MUST_USE int vly_sendbuf_on_lost(struct vly_sendbuf *b, const struct vly_send_piece *piece);
-/* Makes the oldest unacknowledged bytes, at most `max_len`, pending again, for a probe. Returns
- * false when nothing is outstanding. */
-bool vly_sendbuf_probe(struct vly_sendbuf *b, size_t max_len);
 /* Frees all content: the direction was reset. `sent_end`, its final size, stays. As if what was
  * sent had been acknowledged: what later becomes of its pieces changes nothing. */
 void vly_sendbuf_drop(struct vly_sendbuf *b);

@@ -220,28 +220,10 @@ static void do_lose(struct model *m)
         m->fin_pending = true;
 }
 
-static void do_probe(struct model *m)
-{
-    bool end_outstanding = m->fin && !m->fin_acked && !m->fin_pending;
-    uint64_t at = first_with(m->acked, false, m->sent_end);
-    bool done = at == m->sent_end && !end_outstanding;
-    size_t max_len = some_len(m), n = 0;
-
-    if (!vly_sendbuf_probe(&m->b, max_len)) {
-        assert_true(done);
-        return;
-    }
-    assert_false(done);
-    for (; at < m->sent_end && !m->acked[at - BASE] && n < max_len; at++, n++)
-        m->pending[at - BASE] = true;
-    if (end_outstanding && (at == m->end || m->b.base == m->end))
-        m->fin_pending = true;
-}
-
 static void model_run(struct model *m, uint64_t seed, unsigned failures)
 {
     static void (*const ops[])(struct model *) = {do_write, do_take, do_take, do_take,
-                                                  do_ack,   do_ack,  do_lose, do_probe};
+                                                  do_ack,   do_ack,  do_lose};
 
     memset(m, 0, sizeof(*m));
     vly_prng_init(&m->prng, seed);

@@ -361,36 +361,6 @@ static void test_sendbuf_spurious_loss_without_memory(void **state)
     }
 }
 
-static void test_sendbuf_probe(void **state)
-{
-    struct vly_send_piece pieces[3], probe;
-    struct vly_sendbuf b;
-
-    (void)state;
-    vly_sendbuf_init(&b, &test_alloc, 0);
-    assert_false(vly_sendbuf_probe(&b, 100));
-    write_bytes(&b, 300, true);
-    assert_false(vly_sendbuf_probe(&b, 100)); /* nothing went out yet */
-    for (size_t i = 0; i < 3; i++)
-        pieces[i] = take(&b, 100);
-    assert_true(vly_sendbuf_probe(&b, 50));
-    probe = take(&b, 1000);
-    assert_piece(&probe, 0, 50, false);
-    acked(&b, &pieces[0]);
-    acked(&b, &pieces[1]);
-    assert_true(vly_sendbuf_probe(&b, 1000));
-    probe = take(&b, 1000);
-    assert_piece(&probe, 200, 100, true); /* the last bytes say so again */
-    acked(&b, &(struct vly_send_piece){200, 100, false});
-    assert_true(vly_sendbuf_probe(&b, 1000)); /* only the end is outstanding */
-    probe = take(&b, 0);
-    assert_piece(&probe, 300, 0, true);
-    acked(&b, &probe);
-    assert_false(vly_sendbuf_probe(&b, 1000));
-    assert_true(vly_sendbuf_is_done(&b));
-    vly_sendbuf_fini(&b);
-}
-
 static void test_sendbuf_drop(void **state)
 {
     struct vly_send_piece pieces[3];
@@ -416,7 +386,6 @@ static void test_sendbuf_drop(void **state)
     lost(&b, &(struct vly_send_piece){200, 100, true});
     assert_false(vly_sendbuf_has_pending(&b));
     acked(&b, &(struct vly_send_piece){200, 100, true});
-    assert_false(vly_sendbuf_probe(&b, 100));
     assert_int_equal(a.live_bytes, 0);
     vly_sendbuf_fini(&b);
 }
@@ -506,7 +475,6 @@ int main(void)
         cmocka_unit_test(test_sendbuf_lost_around_acknowledged),
         cmocka_unit_test(test_sendbuf_spurious_loss_is_not_sent_again),
         cmocka_unit_test(test_sendbuf_spurious_loss_without_memory),
-        cmocka_unit_test(test_sendbuf_probe),
         cmocka_unit_test(test_sendbuf_drop),
         cmocka_unit_test(test_sendbuf_too_many_ranges),
         cmocka_unit_test(test_sendbuf_out_of_memory),

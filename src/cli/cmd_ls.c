@@ -49,7 +49,7 @@ static void mode_text(uint16_t mode, char out[10])
     static const char letters[] = "rwxrwxrwx";
 
     for (unsigned i = 0; i < 9; i++)
-        out[i] = (mode >> (8 - i) & 1u) != 0 ? letters[i] : '-';
+        out[i] = ((unsigned)mode >> (8 - i) & 1u) != 0 ? letters[i] : '-';
     out[9] = '\0';
 }
 

@@ -119,6 +119,14 @@ static int stream_insert(struct vly_conn *c, struct vly_stream *s, struct frame_
     return vly_conn_event(c, VLY_EV_STREAM_END, s->id, s->recv.final_bytes);
 }
 
+/* All has arrived already: what comes again must at least not contradict the final size (RULE 35). */
+static int stream_late(const struct vly_stream *s, struct frame_in *in, uint64_t end, bool fin)
+{
+    if (end > s->recv.final_bytes || (fin && end != s->recv.final_bytes))
+        return protocol_error(in, VLY_CLOSE_FINAL_SIZE);
+    return 0;
+}
+
 static int on_stream(struct vly_conn *c, struct frame_in *in)
 {
     uint64_t end = in->frame->stream.offset + in->frame->stream.data.len;

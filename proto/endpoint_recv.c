@@ -54,7 +54,7 @@ static bool hello_is_acceptable(struct vly_endpoint *ep, const struct vly_datagr
         vly_answer_refuse(ep, d, hello->client_cid, VLY_CLOSE_SUITE);
         return false;
     }
-    if (vly_params_decode(params, hello->params) != 0) {
+    if (hello->handshake.len > 0 || vly_params_decode(params, hello->params) != 0) {
         vly_answer_refuse(ep, d, hello->client_cid, VLY_CLOSE_PARAMETER);
         return false;
     }

@@ -42,7 +42,7 @@ struct vly_conn_stats {
     uint64_t bytes_sent, bytes_received; /* whole datagrams */
     uint64_t stream_bytes_sent;          /* first transmissions */
     uint64_t stream_bytes_received;      /* without duplicates */
-    uint64_t retransmits; /* packets whose content was declared lost and sent again */
+    uint64_t retransmits;                /* packets that carried stream data sent before */
     uint64_t retransmitted_bytes;
     uint64_t lost_packets, spurious_losses;
     uint64_t pto_count, probes_sent;

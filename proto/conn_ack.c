@@ -75,14 +75,11 @@ static int item_acked(struct vly_conn *c, const struct vly_sent_item *item)
     return 0;
 }
 
-static int stream_lost(struct vly_conn *c, struct vly_stream *s, const struct vly_sent_item *item)
+static int stream_lost(struct vly_stream *s, const struct vly_sent_item *item)
 {
     struct vly_send_piece piece = {item->offset, item->len, item->fin};
 
-    if (s->send_state != VLY_SEND_OPEN)
-        return 0;
-    c->stats.retransmitted_bytes += item->len;
-    return vly_sendbuf_on_lost(&s->send, &piece);
+    return s->send_state == VLY_SEND_OPEN ? vly_sendbuf_on_lost(&s->send, &piece) : 0;
 }
 
 /* What a lost packet carried goes out again, if it still matters. */
@@ -98,7 +95,7 @@ static int item_lost(struct vly_conn *c, const struct vly_sent_item *item)
     }
     switch ((enum vly_sent_kind)item->kind) {
     case VLY_ITEM_STREAM:
-        err = stream_lost(c, s, item);
+        err = stream_lost(s, item);
         break;
     case VLY_ITEM_RESET:
         s->need_reset = s->send_state == VLY_SEND_RESET;
@@ -262,8 +259,6 @@ static int packet_lost(struct vly_conn *c, struct vly_sent *s, uint64_t pn, uint
     uint64_t abc[3] = {pn, s->bytes, c->log.in_flight_bytes};
 
     c->stats.lost_packets++;
-    if (s->item.kind == VLY_ITEM_STREAM)
-        c->stats.retransmits++;
     vly_conn_trace(c, VLY_TRACE_PACKET_LOST, now_ns, abc);
     s->episode = c->loss.episode;
     c->loss.episode_lost_pkts++;

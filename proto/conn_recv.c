@@ -119,14 +119,6 @@ static int stream_insert(struct vly_conn *c, struct vly_stream *s, struct frame_
     return vly_conn_event(c, VLY_EV_STREAM_END, s->id, s->recv.final_bytes);
 }
 
-/* All has arrived already: what comes again must at least not contradict the final size (RULE 35). */
-static int stream_late(const struct vly_stream *s, struct frame_in *in, uint64_t end, bool fin)
-{
-    if (end > s->recv.final_bytes || (fin && end != s->recv.final_bytes))
-        return protocol_error(in, VLY_CLOSE_FINAL_SIZE);
-    return 0;
-}
-
 static int on_stream(struct vly_conn *c, struct frame_in *in)
 {
     uint64_t end = in->frame->stream.offset + in->frame->stream.data.len;
@@ -321,10 +313,11 @@ static void packet_drop(struct vly_conn *c, const struct vly_packet *p, int why)
 }
 
 /* The first DATA proves that the client has our ACCEPT: now the application hears of it. */
-static int server_confirm(struct vly_conn *c, uint64_t now_ns)
+static int server_confirm(struct vly_conn *c, uint64_t pn, uint64_t now_ns)
 {
     vly_conn_set_state(c, VLY_STATE_OPEN, now_ns);
-    vly_conn_flight_answered(c, now_ns);
+    if (pn == c->sh->config.first_pn) /* a later one says that the first was lost, and waited for a timer */
+        vly_conn_flight_answered(c, now_ns);
     c->stats.handshake_ns = now_ns - c->start_ns;
     c->told = true;
     return vly_conn_event(c, VLY_EV_ACCEPTED, 0, 0);
@@ -354,7 +347,7 @@ void vly_conn_on_packet(struct vly_conn *c, const struct vly_packet *p)
         return;
     }
     if (c->state == VLY_STATE_ACCEPTED)
-        err = server_confirm(c, p->now_ns);
+        err = server_confirm(c, p->pn, p->now_ns);
     if (err == 0)
         err = frames_process(c, p, &counted, &in);
     if (err == 0)

@@ -23,6 +23,7 @@ struct build {
     struct vly_sent_item items[PACKET_ITEMS_MAX];
     unsigned n_items;
     bool counted;
+    bool repeats; /* holds data that was sent before */
 };
 
 static bool has_content(const struct vly_conn *c)
@@ -186,6 +187,12 @@ static bool write_stream_data(struct vly_conn *c, struct vly_stream *s, struct b
     assert(!b->w.failed && vly_wr_room(&b->w) >= piece.len);
     vly_sendbuf_take(&s->send, &piece, b->w.pos);
     b->w.pos += piece.len;
+    if (piece.offset < sent_end) {
+        uint64_t again = sent_end - piece.offset;
+
+        c->stats.retransmitted_bytes += again < piece.len ? again : piece.len;
+        b->repeats = true;
+    }
     if (s->send.sent_end > sent_end) {
         c->send_credit.used_bytes += s->send.sent_end - sent_end;
         c->stats.stream_bytes_sent += s->send.sent_end - sent_end;
@@ -248,7 +255,6 @@ static void write_probe(struct vly_conn *c, struct build *b)
         struct vly_send_piece piece = {source->item.offset, source->item.len, source->item.fin};
 
         if (vly_sendbuf_on_lost(&s->send, &piece) == 0 && vly_sendbuf_has_pending(&s->send)) {
-            c->stats.retransmits++;
             vly_streams_push(&c->streams, s);
             write_streams(c, b);
         }
@@ -331,6 +337,7 @@ static void packet_record(struct vly_conn *c, const struct build *b, uint32_t by
     for (unsigned i = 0; i < b->n_items; i++)
         vly_sentlog_add_item(&c->log, s, &b->items[i]);
     s->ect = !c->ecn.off;
+    c->stats.retransmits += b->repeats ? 1 : 0;
     vly_rate_on_sent(&c->rate, b->now_ns, in_flight, &s->rate);
     c->loss.last_counted_ns = b->now_ns;
     c->cc.ops->on_sent(&c->cc, b->now_ns, bytes);
@@ -366,7 +373,7 @@ static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool 
     struct vly_data_header header = {.cid = c->peer_cid};
 
     b->n_items = 0;
-    b->counted = false;
+    b->counted = b->repeats = false;
     if (may_count)
         maybe_skip(c, b->now_ns);
     if (vly_sentlog_reserve(&c->log, 1) != 0)

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include "cli/json_out.h"
+#include "cli/quantity.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -105,6 +106,21 @@ void vly_cli_say(const struct vly_cli *cli, const char *format, ...)
     va_end(args);
     (void)fflush(stdout);
     (void)fprintf(stderr, "volley %s: %s\n", cli->command, line);
+}
+
+void vly_cli_say_limits(const struct vly_cli *cli, const char *who,
+                        const struct vly_transfer_stats *s)
+{
+    uint64_t sum_ns =
+        s->limited_cwnd_ns + s->limited_flow_ns + s->limited_pacing_ns + s->limited_app_ns;
+    double percent = 100 / (double)(sum_ns > 0 ? sum_ns : 1);
+
+    vly_cli_say(cli,
+                "%s was limited by: congestion window (%s at the end) %.0f %% of the time, "
+                "receiver's window %.0f %%, pacing %.0f %%, nothing to send yet %.0f %%",
+                who, vly_bytes_text(s->cwnd_bytes).s, (double)s->limited_cwnd_ns * percent,
+                (double)s->limited_flow_ns * percent, (double)s->limited_pacing_ns * percent,
+                (double)s->limited_app_ns * percent);
 }
 
 bool vly_cli_wants_json(int argc, char *const *argv)

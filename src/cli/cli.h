@@ -49,6 +49,9 @@ int vly_cli_usage(const struct vly_cli *cli, const char *format, ...) VLY_PRINTF
 int vly_cli_fail(const struct vly_cli *cli, int err, const char *format, ...) VLY_PRINTF(3, 4);
 /* Says something that is no failure. */
 void vly_cli_say(const struct vly_cli *cli, const char *format, ...) VLY_PRINTF(2, 3);
+/* Says where the time of a sender went: what explains a slow transfer. */
+void vly_cli_say_limits(const struct vly_cli *cli, const char *who,
+                        const struct vly_transfer_stats *s);
 
 /* Whether --json is among the arguments: needed before they are parsed, for errors in them. */
 bool vly_cli_wants_json(int argc, char *const *argv);

@@ -143,29 +143,21 @@ static void on_notice(void *ctx, const char *text)
 
 /* ---- the end ---- */
 
-/* Where the time went: the part of the product that explains a slow transfer. */
-static void say_details(const struct vly_cli *cli, const struct vly_transfer_stats *s)
+static void say_details(const struct vly_client_job *job, const struct vly_transfer_stats *s)
 {
-    uint64_t sum_ns =
-        s->limited_cwnd_ns + s->limited_flow_ns + s->limited_pacing_ns + s->limited_app_ns;
-    double percent = sum_ns == 0 ? 0 : 100 / (double)sum_ns;
+    const struct vly_cli *cli = &job->cli;
 
     vly_cli_say(cli,
                 "packets: %" PRIu64 " sent, %" PRIu64 " received, %" PRIu64
                 " retransmitted, %" PRIu64 " lost (%" PRIu64 " of them arrived after all)",
                 s->packets_sent, s->packets_received, s->retransmits, s->lost_packets,
                 s->spurious_losses);
-    vly_cli_say(cli, "round trip: %s smoothed, %s at best; congestion window %s",
-                vly_duration_text(s->smoothed_rtt_ns).s, vly_duration_text(s->min_rtt_ns).s,
-                vly_bytes_text(s->cwnd_bytes).s);
+    vly_cli_say(cli, "round trip: %s smoothed, %s at best", vly_duration_text(s->smoothed_rtt_ns).s,
+                vly_duration_text(s->min_rtt_ns).s);
     vly_cli_say(cli, "io: %s; datagrams dropped by the kernel: %" PRIu64 " here, %" PRIu64 " there",
                 s->io != NULL ? s->io : "-", s->kernel_drops_local, s->kernel_drops_peer);
-    if (sum_ns > 0)
-        vly_cli_say(cli,
-                    "this side's sending was limited by: congestion window %.0f %%, receiver's "
-                    "window %.0f %%, pacing %.0f %%, nothing to send %.0f %%",
-                    (double)s->limited_cwnd_ns * percent, (double)s->limited_flow_ns * percent,
-                    (double)s->limited_pacing_ns * percent, (double)s->limited_app_ns * percent);
+    if (job->verb == VLY_PUT) /* the others send nothing that could be slow */
+        vly_cli_say_limits(cli, "sending", s);
 }
 
 static void say_success(const struct run *run, const struct vly_transfer_stats *s)
@@ -185,7 +177,7 @@ static void say_success(const struct run *run, const struct vly_transfer_stats *
                     s->files == 1 ? "file" : "files", vly_bytes_text(s->bytes).s,
                     vly_duration_text(s->duration_ns).s, vly_rate_text(rate).s);
     if (job->net->verbose)
-        say_details(&job->cli, s);
+        say_details(job, s);
 }
 
 static bool is_silence(int err)

@@ -165,6 +165,8 @@ static void on_disconnect(void *ctx, const char *client, const struct vly_transf
                     "%s left: %s in %s, %" PRIu64 " packets sent, %" PRIu64 " retransmitted",
                     client, vly_bytes_text(s->bytes).s, vly_duration_text(s->duration_ns).s,
                     s->packets_sent, s->retransmits);
+    if (v->verbose && s->bytes > 0)
+        vly_cli_say_limits(&v->cli, "sending to it", s);
 }
 
 static void on_file_begin(void *ctx, const char *client, bool upload, const char *path,

@@ -250,6 +250,72 @@ class Tunables(Case):
                        program=program)
 
 
+STATS = {"files", "bytes", "seconds", "goodput_bits_per_s", "packets_sent", "packets_received",
+         "retransmits", "lost_packets", "spurious_losses", "wire_bytes_sent", "wire_bytes_received",
+         "smoothed_rtt_ns", "min_rtt_ns", "cwnd_bytes", "kernel_drops_local", "kernel_drops_peer",
+         "limited_cwnd_ns", "limited_flow_ns", "limited_pacing_ns", "limited_app_ns", "io"}
+
+
+class Output(Case):
+    def test_first_line_of_a_server(self):
+        process = self.start("serve", self.root, "--plain", "--json", "--listen", "127.0.0.1", "--port", 0)
+        line = process.lines.get(timeout=DEADLINE_S)
+        self.assertRegex(line, r'^{"event":"listening","proto":"udp","address":"127\.0\.0\.1","port":\d+}\n$')
+
+    def test_events_of_a_server(self):
+        self.file("root/a", 1000)
+        self.file("b", 2000)
+        server = self.serve("--writable")
+        self.run_ok("get", f"{server.at}/a", "-o", self.got)
+        server.wait_event("disconnect")
+        self.run_ok("put", self.dir / "b", server.at)
+        server.wait_event("disconnect")
+        server.stop()
+        events = server.drain()
+        self.assertEqual([e["event"] for e in events],
+                         ["listening", *["connect", "begin", "end", "disconnect"] * 2, "stopped"])
+        for event, direction, path, size in ((events[3], "download", "a", 1000),
+                                             (events[7], "upload", "b", 2000)):
+            self.assertEqual((event["direction"], event["path"], event["bytes"], event["error"]),
+                             (direction, path, size, None))
+        self.assertLessEqual(STATS | {"client", "error"}, set(events[4]))
+
+    def test_figures(self):
+        self.file("root/a", 5_000_000)
+        server = self.serve()
+        events = self.run_ok("get", f"{server.at}/a", "-o", self.got, "--json").events
+        self.assertEqual([e["event"] for e in events if e["event"] != "progress"], ["file", "done"])
+        done = events[-1]
+        self.assertEqual(set(done), STATS | {"event"})
+        self.assertEqual((done["files"], done["bytes"]), (1, 5_000_000))
+        self.assertGreater(done["seconds"], 0)
+        self.assertAlmostEqual(done["goodput_bits_per_s"], 4e7 / done["seconds"],
+                               delta=done["goodput_bits_per_s"] / 1e6)
+        self.assertGreater(done["wire_bytes_received"], 5_000_000)
+        self.assertGreater(done["packets_sent"], 0)
+
+    def test_nothing_moved_is_no_division(self):
+        events = self.run_ok("ls", self.serve().at, "--json").events
+        self.assertEqual(events[-1]["goodput_bits_per_s"], 0)
+
+    def test_for_people(self):
+        self.file("root/a", 5_000_000)
+        server = self.serve()
+        quiet = self.run_ok("get", f"{server.at}/a", "-o", self.got, "-q")
+        self.assertEqual((quiet.out, quiet.err), (b"", ""))
+        plain = self.run_ok("get", f"{server.at}/a", "-o", self.got / "b")
+        self.assertRegex(plain.err, r"^volley get: 1 file, 4\.77 MiB in .*bit/s, verified\n$")
+        verbose = self.run_ok("get", f"{server.at}/a", "-o", self.got / "c", "-v")
+        for what in ("a: 4.77 MiB", "packets: ", "round trip: ", "io: "):
+            self.assertIn(f"volley get: {what}", verbose.err)
+
+    def test_put_tells_what_limited_it(self):
+        source = self.file("a", 5_000_000)
+        server = self.serve("--writable")
+        verbose = self.run_ok("put", source, server.at, "-v", "--rate", "40MB")
+        self.assertRegex(verbose.err, r"sending was limited by: congestion window .* pacing \d+ %")
+
+
 class Listing(Case):
     def setUp(self):
         super().setUp()

@@ -205,21 +205,31 @@ static int flush_run(struct vly_file_sink *s, struct vly_fault *why)
     return write_at(s, s->run_offset, data, why);
 }
 
+/* Empties the run; then its memory serves to read back what waits to be hashed. */
+static int flush_and_catch_up(struct vly_file_sink *s, struct vly_fault *why)
+{
+    int err;
+
+    if (s->run_len > 0 && (err = flush_run(s, why)) != 0)
+        return err;
+    if (s->run_cap == 0 || s->late.n == 0)
+        return 0;
+    return vly_sink_catch_up(s, CATCH_UP_BYTES, s->run, s->run_cap, why);
+}
+
 /* Puts the bytes on the disk, or into the run that will go there. */
 static int store(struct vly_file_sink *s, uint64_t offset, struct vly_span data,
                  struct vly_fault *why)
 {
     bool continues = s->run_len > 0 && offset == s->run_offset + s->run_len;
+    bool at_once = data.len >= WRITE_AT_ONCE_BYTES || data.len > s->run_cap;
     int err;
 
-    if (s->run_len > 0 && (!continues || data.len > s->run_cap - s->run_len) &&
-        (err = flush_run(s, why)) != 0)
+    if ((at_once || !continues || data.len > s->run_cap - s->run_len) &&
+        (err = flush_and_catch_up(s, why)) != 0)
         return err;
-    if (data.len >= WRITE_AT_ONCE_BYTES || data.len > s->run_cap) {
-        if (s->run_len > 0 && (err = flush_run(s, why)) != 0)
-            return err;
+    if (at_once)
         return write_at(s, offset, data, why);
-    }
     if (s->run_len == 0)
         s->run_offset = offset;
     memcpy(s->run + s->run_len, data.data, data.len);
@@ -252,10 +262,6 @@ static int write_file(struct vly_sink *sink, uint64_t offset, struct vly_span da
     if (offset > most || data.len > most - offset)
         return vly_fault_set(why, VLY_E_PROTOCOL, "more content arrived than was announced");
     if ((err = store(s, offset, data, why)) != 0 || (err = account(s, offset, data, why)) != 0)
-        return err;
-    /* Only when no run waits: reading back needs it on the disk, and borrows its memory. */
-    if (s->run_len == 0 && s->run_cap > 0 && s->late.n > 0 &&
-        (err = vly_sink_catch_up(s, CATCH_UP_BYTES, s->run, s->run_cap, why)) != 0)
         return err;
     s->base.events->on_consumed(s->base.ctx, data.len);
     return 0;

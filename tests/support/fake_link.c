@@ -459,7 +459,7 @@ static bool step_stream(struct fake_pair *p, uint64_t i)
     return false;
 }
 
-static bool step_job(struct fake_pair *p)
+bool fake_step_job(struct fake_pair *p)
 {
     struct job *job = p->jobs;
 
@@ -511,7 +511,7 @@ static bool step_up(struct fake_pair *p)
         client->base.events->on_open(client->base.user);
         return true;
     }
-    if (vly_prng_below(&p->prng, 4) == 0 && step_job(p))
+    if (vly_prng_below(&p->prng, 4) == 0 && fake_step_job(p))
         return true;
     for (uint64_t n = 0; n < p->n_streams; n++)
         if (step_stream(p, (begin + n) % p->n_streams))
@@ -521,7 +521,7 @@ static bool step_up(struct fake_pair *p)
         client->base.events->on_writable(client->base.user, UINT64_MAX);
         return true;
     }
-    return step_job(p);
+    return fake_step_job(p);
 }
 
 bool fake_step(struct fake_pair *p)
@@ -529,7 +529,7 @@ bool fake_step(struct fake_pair *p)
     p->steps++;
     if (!is_down(p))
         return step_up(p);
-    return step_close(p) || step_job(p);
+    return step_close(p) || fake_step_job(p);
 }
 
 void fake_run(struct fake_pair *p)

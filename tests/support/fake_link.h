@@ -32,6 +32,8 @@ void fake_pair_free(struct fake_pair *p);
 struct vly_link *fake_pair_link(struct fake_pair *p, enum fake_side side);
 /* One event, or one job; false when nothing is left to happen. */
 bool fake_step(struct fake_pair *p);
+/* One offloaded job alone; false when there is none. */
+bool fake_step_job(struct fake_pair *p);
 /* Steps until nothing is left, or `limit` steps were made (fails then). */
 void fake_run(struct fake_pair *p);
 /* The connection is lost: both sides get on_closed(err). */

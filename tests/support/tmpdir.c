@@ -100,11 +100,15 @@ struct stat tmpdir_stat(const struct tmpdir *d, const char *path)
 
 char *tmpdir_read(const struct tmpdir *d, const char *path, size_t *len)
 {
-    size_t size = (size_t)tmpdir_stat(d, path).st_size;
     FILE *f = fopen(tmpdir_at(d, path), "rb");
-    char *data = malloc(size + 1);
+    struct stat st;
+    size_t size;
+    char *data;
 
     assert_non_null(f);
+    assert_int_equal(fstat(fileno(f), &st), 0);
+    size = (size_t)st.st_size;
+    data = malloc(size + 1);
     assert_non_null(data);
     *len = fread(data, 1, size, f);
     assert_int_equal(*len, size);
@@ -161,4 +165,27 @@ size_t tmpdir_count_temps(const struct tmpdir *d)
     temps = 0;
     assert_int_equal(nftw(d->path, count_temp, 16, FTW_PHYS), 0);
     return temps;
+}
+
+char *tmpdir_only_entry(const struct tmpdir *d)
+{
+    DIR *dir = opendir(d->path);
+    const struct dirent *entry;
+    char *name = NULL;
+
+    assert_non_null(dir);
+    while ((entry = readdir(dir)) != NULL) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        assert_null(name);
+        name = strdup(entry->d_name);
+    }
+    closedir(dir);
+    assert_non_null(name);
+    return name;
+}
+
+void tmpdir_remove_all(const struct tmpdir *d, const char *path)
+{
+    assert_int_equal(nftw(tmpdir_at(d, path), remove_one, 16, FTW_PHYS | FTW_DEPTH), 0);
 }

@@ -37,4 +37,9 @@ void tmpdir_assert_same(const struct tmpdir *d, const char *a, const char *b);
 size_t tmpdir_count(const struct tmpdir *d, const char *path);
 size_t tmpdir_count_temps(const struct tmpdir *d);
 
+/* The name of the only entry; owned by the caller. */
+char *tmpdir_only_entry(const struct tmpdir *d);
+/* Removes a directory with all below it. */
+void tmpdir_remove_all(const struct tmpdir *d, const char *path);
+
 #endif

@@ -1,8 +1,8 @@
 /*
  * plain - the suite without secrecy: a CRC-32C behind the packet (SPEC 2.1).
  *
- * It finds damage, not malice. ISA-L computes the sum with whatever the processor has for it. The header is covered too, so a packet number that was hit on the
- * way is not believed.
+ * It finds damage, not malice. The header is covered too, so a packet number that was hit on the
+ * way is not believed. ISA-L computes the sum with whatever the processor has for it.
  */
 #include "crypto/crypto.h"
 

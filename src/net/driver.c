@@ -203,18 +203,14 @@ static void pump(struct vly_driver *d, bool readable)
 
 /* ---- callbacks of the loop ---- */
 
-/* libuv stops polling a socket with a pending error; taking the error away makes it sound again. */
+/* libuv stops polling a socket with a pending error; reading takes the error away. */
 static void on_socket(uv_poll_t *handle, int status, int events)
 {
     struct vly_driver *d = handle->data;
-    int error;
-    socklen_t len = sizeof(error);
 
-    if (status < 0) {
-        (void)getsockopt(vly_udp_fd(d->udp), SOL_SOCKET, SO_ERROR, &error, &len);
+    if (status < 0)
         d->socket_events = 0;
-    }
-    pump(d, (events & UV_READABLE) != 0);
+    pump(d, status < 0 || (events & UV_READABLE) != 0);
 }
 
 static void on_timer(uv_poll_t *handle, int status, int events)

@@ -27,7 +27,7 @@ struct vly_driver_options {
      * a vly_err closes it with `reject_code` and the error's text, and the link is gone. */
     int (*on_accept)(void *ctx, struct vly_link *link);
     void *ctx;
-    uint64_t reject_code; /* an application code */
+    uint64_t reject_code; /* an application code, not 0: that would be a clean close */
 };
 
 /* Opens the socket at `bind_addr` and starts reading. The options are copied, but what they point
@@ -37,7 +37,8 @@ VLY_MUST_USE int vly_driver_open(struct vly_driver **out, uv_loop_t *loop,
                                  const struct vly_driver_options *opt);
 /* Begins a connection. The link is usable at once for setting events and user; on_open or on_closed
  * follows from the loop. Errors: VLY_E_UNREACHABLE and VLY_E_PERMISSION (the system knows no way
- * there), VLY_E_INVALID (address family), VLY_E_NOMEM, VLY_E_STATE (the driver is closing). */
+ * there), VLY_E_INVALID (address family), VLY_E_STATE (the driver is closing), and those of
+ * vly_endpoint_connect. */
 VLY_MUST_USE int vly_driver_connect(struct vly_driver *d, const struct sockaddr *peer,
                                     struct vly_link **out);
 /* Closes all connections with `code` and `reason`, waits for them (at most about 600 ms) and for

@@ -216,6 +216,14 @@ void udp_link_close(struct udp_link *l, int err, uint64_t code, const char *reas
     udp_link_free(l);
 }
 
+/* A close by an application is a clean one, whichever side's it is: its code says the rest. */
+static void emit_closed(struct udp_link *l, const struct vly_event *ev)
+{
+    int err = ev->app_code && ev->err == VLY_E_CLOSED ? 0 : ev->err;
+
+    udp_link_close(l, err, ev->app_code ? ev->code : 0, ev->reason);
+}
+
 void udp_link_emit(struct udp_link *l, const struct vly_event *ev)
 {
     const struct vly_link_events *events = l->base.events;
@@ -245,7 +253,7 @@ void udp_link_emit(struct udp_link *l, const struct vly_event *ev)
         events->on_writable(user, ev->stream);
         break;
     case VLY_EV_CLOSED:
-        udp_link_close(l, ev->err, ev->app_code ? ev->code : 0, ev->reason);
+        emit_closed(l, ev);
         break;
     case VLY_EV_ACCEPTED:
     case VLY_EV_STREAM_ACKED:

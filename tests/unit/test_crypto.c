@@ -31,8 +31,8 @@ static void test_crc32c_vectors(void **state)
     }
 }
 
-/* Every length up to three blocks of the fast code, at every alignment it could mind; then some
- * long ones around the size of a whole round. */
+/* Every short length, at every alignment a vector unit could mind; then long ones up to the largest
+ * datagram. */
 static void test_crc32c_is_the_same_at_any_length(void **state)
 {
     enum { SHORT = 600, LONG = 65507 };

@@ -287,7 +287,8 @@ static uint64_t open_deadline_ns(const struct vly_conn *c)
     uint64_t max_delay_ns = c->peer_params.max_ack_delay_us * VLY_US(1);
     uint64_t at_ns = vly_loss_deadline_ns(&c->loss, &c->log, &c->rtt, max_delay_ns);
 
-    at_ns = min_ns(at_ns, vly_ackset_due_ns(&c->ackset, c->sh->config.max_ack_delay_ns));
+    if (!vly_sentlog_is_full(&c->log)) /* else even an ACK has to wait for the peer's (RULE 39) */
+        at_ns = min_ns(at_ns, vly_ackset_due_ns(&c->ackset, c->sh->config.max_ack_delay_ns));
     at_ns = min_ns(at_ns, c->pacing_due_ns);
     at_ns = min_ns(at_ns, vly_time_add(c->last_received_ns, idle_timeout_ns(c)));
     at_ns = min_ns(at_ns, vly_time_add(c->unanswered_ns, c->sh->config.answer_timeout_ns));

@@ -218,7 +218,7 @@ static void rtt_prepare(struct vly_conn *c, const struct vly_ack *ack, struct ac
 {
     const struct vly_sent *s = vly_sentlog_at(&c->log, ack->largest);
 
-    if (s == NULL || s->state == VLY_SENT_UNCOUNTED || s->state == VLY_SENT_SKIPPED)
+    if (s == NULL || s->state == VLY_SENT_SKIPPED)
         return;
     sum->has_rtt = s->state == VLY_SENT_IN_FLIGHT;
     sum->rtt_ns = vly_time_since(sum->now_ns, s->sent_ns);
@@ -307,6 +307,7 @@ static void ecn_take(struct vly_conn *c, const struct vly_ack *ack, const struct
 
         congestion(c, &sample, sum->now_ns);
     }
+    c->loss.episode_lost_pkts++; /* one that never turns out spurious: no undo (RULE 23) */
 }
 
 /* All losses of the episode were reordering: as if it had not been. */

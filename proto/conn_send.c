@@ -13,8 +13,9 @@
 #define STREAM_PIECE_MIN 32u /* a shorter piece waits for the next packet, unless it is all */
 #define PACING_QUANTUM_NS VLY_US(250) /* at most 4,000 timer ticks a second */
 #define PACING_QUANTUM_MAX_BYTES 32768u
-#define PROBE_LOOK_PKTS 64u  /* how far the second probe looks for something else to repeat */
-#define NUMBERS_LEFT_MIN 16u /* packet numbers kept for ending the connection */
+#define PROBE_LOOK_PKTS 64u /* how far the second probe looks for something else to repeat */
+/* Packet numbers kept for one more batch and for ending the connection. */
+#define NUMBERS_LEFT_MIN (2u * VLY_BATCH_PKTS)
 
 /* A packet in the making. */
 struct build {
@@ -371,12 +372,16 @@ static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool 
 {
     bool ack_written;
     struct vly_data_header header = {.cid = c->peer_cid};
+    int err;
 
     b->n_items = 0;
     b->counted = b->repeats = false;
     if (may_count)
         maybe_skip(c, b->now_ns);
-    if (vly_sentlog_reserve(&c->log, 1) != 0)
+    err = vly_sentlog_reserve(&c->log, 1);
+    if (err == VLY_E_NOMEM) /* RULE 40 */
+        vly_conn_fail(c, err, VLY_CLOSE_NO_MEMORY, b->now_ns);
+    if (err != 0)
         return 0;
     header.pn = c->log.next;
     b->w = vly_wr_init(buf, cap - VLY_TAG_BYTES);
@@ -539,7 +544,7 @@ static bool send_close(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     if (!c->close_pending)
         return false;
     c->close_pending = false;
-    if (vly_sentlog_reserve(&c->log, 0) != 0)
+    if (c->log.next > VLY_VARINT_MAX || vly_sentlog_reserve(&c->log, 0) != 0)
         return false;
     (void)vly_sentlog_append(&c->log, VLY_SENT_UNCOUNTED, now_ns, 0);
     vly_data_header_encode(&w, &header);

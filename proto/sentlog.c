@@ -99,6 +99,11 @@ int vly_sentlog_reserve(struct vly_sentlog *log, unsigned items)
     return 0;
 }
 
+bool vly_sentlog_is_full(const struct vly_sentlog *log)
+{
+    return log->next - log->oldest >= VLY_SENTLOG_MAX;
+}
+
 struct vly_sent *vly_sentlog_append(struct vly_sentlog *log, enum vly_sent_state state,
                                     uint64_t now_ns, uint32_t bytes)
 {

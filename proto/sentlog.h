@@ -79,6 +79,8 @@ void vly_sentlog_fini(struct vly_sentlog *log);
 /* Makes sure that one more packet can be recorded with vly_sentlog_append and `items` items.
  * Errors: VLY_E_NOMEM, VLY_E_LIMIT (too much is unsettled: wait). */
 VLY_MUST_USE int vly_sentlog_reserve(struct vly_sentlog *log, unsigned items);
+/* As many packets are unsettled as can be: nothing may be sent until one of them is. */
+bool vly_sentlog_is_full(const struct vly_sentlog *log);
 /* Takes the next number for an entry in `state`; cannot fail after a reserve. Borrowed until the
  * next append. */
 struct vly_sent *vly_sentlog_append(struct vly_sentlog *log, enum vly_sent_state state,

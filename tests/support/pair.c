@@ -301,7 +301,7 @@ static uint64_t next_deadline_ns(const struct pair *p)
     return client_ns < server_ns ? client_ns : server_ns;
 }
 
-static void serve_deadline(struct pair *p, enum pair_who who)
+void pair_serve_deadline(struct pair *p, enum pair_who who)
 {
     struct pair_side *s = &p->side[who];
 
@@ -328,8 +328,8 @@ void pair_run(struct pair *p, uint64_t for_ns)
             p->now_ns = next_ns;
         pair_deliver(p, PAIR_CLIENT);
         pair_deliver(p, PAIR_SERVER);
-        serve_deadline(p, PAIR_CLIENT);
-        serve_deadline(p, PAIR_SERVER);
+        pair_serve_deadline(p, PAIR_CLIENT);
+        pair_serve_deadline(p, PAIR_SERVER);
     }
     p->now_ns = until_ns;
 }

@@ -104,6 +104,8 @@ void pair_drop_nth(struct pair *p, enum pair_who from, size_t nth);
 void pair_settle(struct pair *p);
 /* Goes on for that long, deadlines served. */
 void pair_run(struct pair *p, uint64_t for_ns);
+/* Serves the deadline of one side if it is due. */
+void pair_serve_deadline(struct pair *p, enum pair_who who);
 /* Time passes and nothing happens. */
 void pair_wait(struct pair *p, uint64_t for_ns);
 

@@ -15,6 +15,7 @@
 #include "support/pair.h"
 
 #define RAW_SKIPPED_MAX 64u
+#define RAW_RTT_NS VLY_MS(10) /* what the set-up takes each way and back */
 
 struct raw_seen {
     uint64_t packets;     /* of type DATA */
@@ -88,5 +89,8 @@ void raw_ack_all(struct raw *r);
 
 /* Reads all that the endpoint has sent. Returns the number of datagrams. */
 size_t raw_take(struct raw *r);
+/* Time passes; the endpoint serves its deadlines, and what it sends is read. Returns the number of
+ * datagrams. */
+size_t raw_run(struct raw *r, uint64_t for_ns);
 
 #endif

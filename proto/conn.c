@@ -333,9 +333,13 @@ static void open_on_deadline(struct vly_conn *c, uint64_t now_ns)
     const struct vly_conn_config *cfg = &c->sh->config;
     uint64_t max_delay_ns = c->peer_params.max_ack_delay_us * VLY_US(1);
 
-    if (vly_time_add(c->unanswered_ns, cfg->answer_timeout_ns) <= now_ns ||
-        vly_time_add(c->last_received_ns, idle_timeout_ns(c)) <= now_ns) {
+    if (vly_time_add(c->unanswered_ns, cfg->answer_timeout_ns) <= now_ns) {
         vly_conn_fail(c, VLY_E_LOST, VLY_CLOSE_TIMEOUT, now_ns);
+        return;
+    }
+    if (vly_time_add(c->last_received_ns, idle_timeout_ns(c)) <= now_ns) {
+        c->end.code = VLY_CLOSE_TIMEOUT;
+        vly_conn_end(c, VLY_E_LOST, now_ns); /* SPEC 7: silently, the peer does the same */
         return;
     }
     if (keepalive_ns(c) <= now_ns) {

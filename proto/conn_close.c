@@ -24,7 +24,7 @@ void vly_conn_end(struct vly_conn *c, int err, uint64_t now_ns)
         return;
     c->end.err = err;
     vly_conn_set_state(c, VLY_STATE_CLOSED, now_ns);
-    c->close_pending = false;
+    c->close_pending = c->accept_pending = false;
     closed_push(c->sh, c);
     vly_ready_push(c->sh, c); /* so that the endpoint takes its deadline off */
 }
@@ -57,11 +57,14 @@ static void close_reply(struct vly_conn *c, uint64_t now_ns)
     c->sh->replies.n++;
 }
 
-/* Keeps what fits; a NUL inside must not end the string early. */
+/* Keeps what fits, whole UTF-8 characters; a NUL inside must not end the string early. */
 static void reason_set(struct vly_conn *c, const void *reason, size_t len)
 {
-    if (len > VLY_REASON_MAX)
+    if (len > VLY_REASON_MAX) {
         len = VLY_REASON_MAX;
+        while (len > 0 && (((const uint8_t *)reason)[len] & 0xc0) == 0x80)
+            len--;
+    }
     if (len > 0)
         memcpy(c->end.reason, reason, len);
     for (size_t i = 0; i < len; i++) {

@@ -73,10 +73,12 @@ void vly_conn_on_accept(struct vly_conn *c, const struct vly_accept *p, uint64_t
 {
     if (c->state != VLY_STATE_HELLO_SENT && c->state != VLY_STATE_COOKIE_SENT)
         return;
-    if (p->version != VLY_VERSION_1 || p->suite != c->suite->id || p->server_cid == 0)
+    if (p->version != VLY_VERSION_1 || p->suite != c->suite->id || p->handshake.len > 0)
         return; /* not an answer to what was offered */
-    if (vly_params_decode(&c->peer_params, p->params) != 0)
+    if (vly_params_decode(&c->peer_params, p->params) != 0) {
+        vly_conn_fail(c, VLY_E_PROTOCOL, VLY_CLOSE_PARAMETER, now_ns); /* SPEC 2.10 */
         return;
+    }
     c->peer_cid = p->server_cid;
     c->has_reset_token = c->peer_params.has_reset_token;
     memcpy(c->reset_token, c->peer_params.reset_token, sizeof(c->reset_token));

@@ -319,8 +319,10 @@ static int server_confirm(struct vly_conn *c, uint64_t pn, uint64_t now_ns)
     if (pn == c->sh->config.first_pn) /* a later one says that the first was lost, and waited for a timer */
         vly_conn_flight_answered(c, now_ns);
     c->stats.handshake_ns = now_ns - c->start_ns;
+    if (vly_conn_event(c, VLY_EV_ACCEPTED, 0, 0) != 0)
+        return VLY_E_NOMEM;
     c->told = true;
-    return vly_conn_event(c, VLY_EV_ACCEPTED, 0, 0);
+    return 0;
 }
 
 void vly_conn_on_packet(struct vly_conn *c, const struct vly_packet *p)

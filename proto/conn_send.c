@@ -535,7 +535,7 @@ static bool send_accept(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns
     return true;
 }
 
-/* SPEC 7: at once, then after 50, 100 and 200 ms. */
+/* SPEC 7: at once, and 50, 100 and 200 ms later. */
 static bool send_close(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
 {
     struct vly_wr w = vly_wr_init(b->data, c->datagram_bytes - VLY_TAG_BYTES);
@@ -552,7 +552,7 @@ static bool send_close(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     vly_conn_seal(c, header.pn, &w);
     batch_add(b, vly_wr_len(&w));
     if (c->close_due_ns == VLY_NEVER && c->close_sent < 3)
-        c->close_due_ns = now_ns + (VLY_MS(50) << c->close_sent++);
+        c->close_due_ns = c->close_until_ns - VLY_CLOSE_LINGER_NS + (VLY_MS(50) << c->close_sent++);
     return true;
 }
 

@@ -12,7 +12,7 @@
 uint32_t vly_crc32c(const void *data, size_t len)
 {
     /* The library wants no more than an int's worth, reads only, and leaves the final XOR to us. */
-    return ~crc32_iscsi((unsigned char *)(uintptr_t)data, (int)len, UINT32_MAX);
+    return ~crc32_iscsi((unsigned char *)data, (int)len, UINT32_MAX);
 }
 
 static void tag_of(const uint8_t *pkt, size_t len, uint8_t tag[VLY_TAG_BYTES])

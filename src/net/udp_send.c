@@ -6,6 +6,7 @@
  */
 #include "net/udp_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/udp.h>
 #include <string.h>
@@ -55,7 +56,7 @@ static size_t send_mmsg(struct vly_udp *s, struct rest *r)
     for (size_t i = 0; i < n; i++) {
         size_t begin = i * r->segment_bytes;
 
-        iovecs[i].iov_base = (void *)(uintptr_t)(r->data + begin);
+        iovecs[i].iov_base = (void *)(r->data + begin);
         iovecs[i].iov_len = min_size(r->len - begin, r->segment_bytes);
         messages[i].msg_hdr.msg_iov = &iovecs[i];
         messages[i].msg_hdr.msg_iovlen = 1;
@@ -74,7 +75,7 @@ static size_t send_gso(struct vly_udp *s, struct rest *r)
 {
     alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))] = {0};
     uint16_t segment_bytes = (uint16_t)r->segment_bytes;
-    struct iovec iov = {.iov_base = (void *)(uintptr_t)r->data, .iov_len = r->len};
+    struct iovec iov = {.iov_base = (void *)r->data, .iov_len = r->len};
     struct msghdr msg = {
         .msg_name = &r->to,
         .msg_namelen = r->to_len,
@@ -221,6 +222,7 @@ int vly_udp_send(struct vly_udp *s, const struct vly_batch *b, size_t *done)
 {
     struct rest r = {.segment_bytes = b->segment_bytes};
 
+    assert(b->segment_bytes > 0);
     r.to_len = vly_addr_decode(&r.to, &b->to);
     set_ecn(s, b->ecn);
     while (*done < b->len) {

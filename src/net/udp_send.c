@@ -25,6 +25,7 @@ struct rest {
 
 static size_t segments_of(size_t len, size_t segment_bytes)
 {
+    assert(segment_bytes > 0);
     return (len + segment_bytes - 1) / segment_bytes;
 }
 
@@ -222,7 +223,6 @@ int vly_udp_send(struct vly_udp *s, const struct vly_batch *b, size_t *done)
 {
     struct rest r = {.segment_bytes = b->segment_bytes};
 
-    assert(b->segment_bytes > 0);
     r.to_len = vly_addr_decode(&r.to, &b->to);
     set_ecn(s, b->ecn);
     while (*done < b->len) {

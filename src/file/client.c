@@ -254,7 +254,9 @@ static bool on_answer(struct vly_ask *a, const struct vly_msg *m)
     enum vly_task_kind kind = a->task->kind;
 
     if (m->type == VLY_MSG_ERROR) {
-        refuse(a, vly_err_from_wire(m->code), vly_shown_span(m->text).text);
+        char text[VLY_FAULT_TEXT / 2];
+
+        refuse(a, vly_err_from_wire(m->code), vly_escape_text(text, sizeof text, m->text));
         return true;
     }
     if (m->type == VLY_MSG_DONE) {

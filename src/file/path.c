@@ -150,16 +150,19 @@ static bool is_deceptive(uint32_t c)
     return false;
 }
 
+enum backslash { BACKSLASH_DOUBLED, BACKSLASH_KEPT };
+
 #define UNIT_MAX 16 /* four bytes as \xNN */
 
 /* Escapes the character at `p` into `unit`; returns the bytes read. */
-static size_t escape_unit(const uint8_t *p, size_t left, char unit[UNIT_MAX], size_t *unit_len)
+static size_t escape_unit(const uint8_t *p, size_t left, enum backslash backslash,
+                          char unit[UNIT_MAX], size_t *unit_len)
 {
     static const char hex[] = "0123456789abcdef";
     uint32_t value = 0;
     size_t len = utf8_decode(p, left, &value), n = 0;
 
-    if (len == 1 && value == '\\') {
+    if (len == 1 && value == '\\' && backslash == BACKSLASH_DOUBLED) {
         memcpy(unit, "\\\\", 2);
         n = 2;
     } else if (len > 0 && !is_deceptive(value)) {
@@ -179,24 +182,25 @@ static size_t escape_unit(const uint8_t *p, size_t left, char unit[UNIT_MAX], si
 }
 
 /* Bytes that escaping `s` from `begin` on gives. */
-static size_t escaped_len(struct vly_span s, size_t begin)
+static size_t escaped_len(struct vly_span s, size_t begin, enum backslash backslash)
 {
     char unit[UNIT_MAX];
     size_t total = 0, n;
 
     for (size_t i = begin; i < s.len; total += n)
-        i += escape_unit(s.data + i, s.len - i, unit, &n);
+        i += escape_unit(s.data + i, s.len - i, backslash, unit, &n);
     return total;
 }
 
 /* Escapes as much of `s` from *begin as fits in `room`; returns the bytes written. */
-static size_t escape_some(char *out, size_t room, struct vly_span s, size_t *begin)
+static size_t escape_some(char *out, size_t room, struct vly_span s, size_t *begin,
+                          enum backslash backslash)
 {
     char unit[UNIT_MAX];
     size_t used = 0;
 
     while (*begin < s.len) {
-        size_t n, read = escape_unit(s.data + *begin, s.len - *begin, unit, &n);
+        size_t n, read = escape_unit(s.data + *begin, s.len - *begin, backslash, unit, &n);
 
         if (n > room - used)
             break;
@@ -207,26 +211,36 @@ static size_t escape_some(char *out, size_t room, struct vly_span s, size_t *beg
     return used;
 }
 
-char *vly_escape(char *out, size_t cap, struct vly_span s)
+static char *escape(char *out, size_t cap, struct vly_span s, enum backslash backslash)
 {
     size_t begin = 0, used, tail = (cap - 4) / 2, left, n;
     char unit[UNIT_MAX];
 
     assert(cap >= 16);
-    left = escaped_len(s, 0);
+    left = escaped_len(s, 0, backslash);
     if (left < cap) {
-        used = escape_some(out, cap - 1, s, &begin);
+        used = escape_some(out, cap - 1, s, &begin, backslash);
         out[used] = '\0';
         return out;
     }
-    used = escape_some(out, cap - 4 - tail, s, &begin);
+    used = escape_some(out, cap - 4 - tail, s, &begin, backslash);
     memcpy(out + used, "...", 3);
     used += 3;
-    for (left = escaped_len(s, begin); left > cap - 1 - used; left -= n)
-        begin += escape_unit(s.data + begin, s.len - begin, unit, &n);
-    used += escape_some(out + used, cap - 1 - used, s, &begin);
+    for (left = escaped_len(s, begin, backslash); left > cap - 1 - used; left -= n)
+        begin += escape_unit(s.data + begin, s.len - begin, backslash, unit, &n);
+    used += escape_some(out + used, cap - 1 - used, s, &begin, backslash);
     out[used] = '\0';
     return out;
+}
+
+char *vly_escape(char *out, size_t cap, struct vly_span s)
+{
+    return escape(out, cap, s, BACKSLASH_DOUBLED);
+}
+
+char *vly_escape_text(char *out, size_t cap, struct vly_span s)
+{
+    return escape(out, cap, s, BACKSLASH_KEPT);
 }
 
 struct vly_shown vly_shown_span(struct vly_span s)

@@ -39,6 +39,9 @@ bool vly_is_temp_name(const char *name);
  */
 char *vly_escape(char *out, size_t cap, struct vly_span s);
 
+/* The same for a sentence of a peer, which may hold escaped names: a backslash stays one. */
+char *vly_escape_text(char *out, size_t cap, struct vly_span s);
+
 /* An escaped name by value, for use within one printf: vly_shown(path).text */
 struct vly_shown {
     char text[256];

@@ -188,10 +188,15 @@ void vly_receiver_set_sink(struct vly_receiver *r, struct vly_sink *sink)
             on_sink_consumed(r, head.len);
     }
     free(early.data);
-    if (err != 0)
+    if (err != 0) {
         fail(r, &why);
-    else if (compare_new_chunks(r))
-        finish_if_complete(r);
+        return;
+    }
+    if (!compare_new_chunks(r))
+        return;
+    if (r->received_bytes > 0)
+        r->events->on_progress(r->ctx, r->received_bytes);
+    finish_if_complete(r);
 }
 
 void vly_receiver_on_stream_end(struct vly_receiver *r, uint64_t final_bytes)

@@ -176,6 +176,7 @@ void vly_request_fail(struct vly_request *q, const struct vly_fault *why)
 /* ERROR or CANCEL: the client gave up. */
 void vly_request_on_given_up(struct vly_request *q, const struct vly_msg *m)
 {
+    char text[VLY_FAULT_TEXT / 2];
     struct vly_fault why;
 
     if (m->type == VLY_MSG_CANCEL) {
@@ -184,7 +185,7 @@ void vly_request_on_given_up(struct vly_request *q, const struct vly_msg *m)
         return;
     }
     vly_fault_set(&why, vly_err_from_wire(m->code), "the client says: %s",
-                  vly_shown_span(m->text).text);
+                  vly_escape_text(text, sizeof text, m->text));
     if (give_up_stream(q, why.err)) {
         vly_request_end(q, &why);
         return;

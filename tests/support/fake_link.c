@@ -29,7 +29,7 @@ struct dir {
 
 struct stream {
     bool exists;         /* opened by the client */
-    bool touched, known; /* something of it is on its way; on_stream was called */
+    bool touched, known; /* something of it is on its way; on_stream was called (SPEC 6) */
     struct dir dir[2];   /* by writer */
 };
 
@@ -188,12 +188,6 @@ static void add_piece(struct dir *d, const uint8_t *data, size_t len)
     d->unsent += len;
 }
 
-static void touch(struct fake_pair *p, uint64_t stream)
-{
-    for (uint64_t i = 0; i <= stream / 2; i++) /* SPEC 6: opens all lower ones */
-        p->streams[i].touched = true;
-}
-
 static int op_commit(struct vly_link *l, uint64_t stream, size_t len, bool fin)
 {
     struct fake_link *f = of(l);
@@ -212,7 +206,7 @@ static int op_commit(struct vly_link *l, uint64_t stream, size_t len, bool fin)
     f->reserved = 0;
     d->fin = fin;
     if (f->side == FAKE_CLIENT && (len > 0 || fin))
-        touch(f->pair, stream);
+        f->pair->streams[stream / 2].touched = true;
     return 0;
 }
 
@@ -259,7 +253,7 @@ static void op_reset(struct vly_link *l, uint64_t stream, uint64_t code)
         return;
     reset_dir(&s->dir[of(l)->side], code);
     if (of(l)->side == FAKE_CLIENT)
-        touch(of(l)->pair, stream);
+        of(l)->pair->streams[stream / 2].touched = true;
 }
 
 static void op_stop(struct vly_link *l, uint64_t stream, uint64_t code)
@@ -276,7 +270,7 @@ static void op_stop(struct vly_link *l, uint64_t stream, uint64_t code)
     d->stop = true;
     d->stop_code = code;
     if (of(l)->side == FAKE_CLIENT)
-        touch(of(l)->pair, stream);
+        of(l)->pair->streams[stream / 2].touched = true;
 }
 
 static void op_expect_answer(struct vly_link *l, bool expecting)
@@ -351,16 +345,21 @@ static struct fake_link *reader_of(struct fake_pair *p, unsigned writer)
     return &p->link[!writer];
 }
 
+/* Opening a stream opens all lower ones, and they are told first. */
 static bool step_known(struct fake_pair *p, uint64_t i)
 {
-    struct stream *s = &p->streams[i];
     struct fake_link *server = &p->link[FAKE_SERVER];
 
-    if (!s->touched || s->known)
+    if (!p->streams[i].touched)
         return false;
-    s->known = true;
-    server->base.events->on_stream(server->base.user, 2 * i);
-    return true;
+    for (uint64_t k = 0; k <= i; k++) {
+        if (p->streams[k].known)
+            continue;
+        p->streams[k].known = true;
+        server->base.events->on_stream(server->base.user, 2 * k);
+        return true;
+    }
+    return false;
 }
 
 static bool step_given_up(struct fake_pair *p, uint64_t i, unsigned writer)

@@ -202,6 +202,16 @@ static void test_escape_what_a_terminal_would_obey(void **state)
     }
 }
 
+/* What a peer says may hold names that it escaped already. */
+static void test_escape_text_keeps_backslashes(void **state)
+{
+    char out[64];
+
+    (void)state;
+    assert_string_equal(vly_escape_text(out, sizeof out, vly_span_str("a\\x0ab")), "a\\x0ab");
+    assert_string_equal(vly_escape_text(out, sizeof out, vly_span_str("\x1b[2J")), "\\x1b[2J");
+}
+
 /* Whatever the bytes and the room: it ends inside, and holds nothing but printable characters. */
 static void test_escape_any_bytes_any_room(void **state)
 {
@@ -251,6 +261,7 @@ int main(void)
         cmocka_unit_test(test_path_join_and_base),
         cmocka_unit_test(test_path_temp_names),
         cmocka_unit_test(test_escape_what_a_terminal_would_obey),
+        cmocka_unit_test(test_escape_text_keeps_backslashes),
         cmocka_unit_test(test_escape_any_bytes_any_room),
         cmocka_unit_test(test_escape_cuts_in_the_middle),
     };

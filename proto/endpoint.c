@@ -41,26 +41,33 @@ static void config_defaults(struct vly_conn_config *c)
         c->application = "volley-file/1";
 }
 
-static bool config_is_valid(const struct vly_endpoint_config *cfg)
+static bool in_limits(uint64_t v, uint64_t lowest, uint64_t highest)
 {
-    const struct vly_conn_config *c = &cfg->conn;
+    return v >= lowest && v <= highest;
+}
 
-    return cfg->alloc != NULL && cfg->crypto != NULL &&
-           (c->max_datagram_bytes == 0 || (c->max_datagram_bytes >= VLY_DATAGRAM_BASE &&
-                                           c->max_datagram_bytes <= VLY_DATAGRAM_MAX)) &&
-           (c->application == NULL ||
-            (c->application[0] != '\0' && strlen(c->application) <= VLY_APPLICATION_MAX)) &&
+/* `c` with its defaults: what it makes the connection announce is within SPEC 2.10. */
+static bool config_is_valid(const struct vly_endpoint_config *cfg, const struct vly_conn_config *c)
+{
+    return cfg->alloc != NULL && cfg->crypto != NULL && cfg->max_batch_pkts <= VLY_BATCH_PKTS &&
+           in_limits(c->max_datagram_bytes, VLY_DATAGRAM_BASE, VLY_DATAGRAM_MAX) &&
+           in_limits(c->announced_datagram_bytes, VLY_DATAGRAM_BASE, VLY_DATAGRAM_MAX) &&
+           c->window_max_bytes <= VLY_VARINT_MAX && c->max_streams <= VLY_STREAMS_MAX &&
+           in_limits(c->idle_timeout_ns, VLY_S(1), VLY_S(600)) && c->max_ack_delay_ns <= VLY_S(1) &&
+           in_limits(strlen(c->application), 1, VLY_APPLICATION_MAX) &&
            (c->cc != &vly_cc_fixed_ops || c->rate_bytes_per_s > 0) &&
-           cfg->max_batch_pkts <= VLY_BATCH_PKTS;
+           c->first_pn <= VLY_VARINT_MAX && c->first_offset <= VLY_VARINT_MAX;
 }
 
 int vly_endpoint_new(struct vly_endpoint **out, const struct vly_endpoint_config *cfg,
                      uint64_t now_ns)
 {
+    struct vly_conn_config conn = cfg->conn;
     struct vly_endpoint *ep;
 
     *out = NULL;
-    if (!config_is_valid(cfg))
+    config_defaults(&conn);
+    if (!config_is_valid(cfg, &conn))
         return VLY_E_INVALID;
     ep = cfg->alloc->resize(cfg->alloc->ctx, NULL, 0, sizeof(*ep));
     if (ep == NULL)
@@ -69,8 +76,7 @@ int vly_endpoint_new(struct vly_endpoint **out, const struct vly_endpoint_config
     ep->sh.alloc = cfg->alloc;
     vly_conntab_init(&ep->conns, cfg->alloc);
     ep->sh.crypto = cfg->crypto;
-    ep->sh.config = cfg->conn;
-    config_defaults(&ep->sh.config);
+    ep->sh.config = conn;
     memcpy(ep->application, ep->sh.config.application, strlen(ep->sh.config.application));
     ep->sh.config.application = ep->application;
     ep->sh.max_batch_pkts = cfg->max_batch_pkts == 0 ? VLY_BATCH_PKTS : cfg->max_batch_pkts;

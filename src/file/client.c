@@ -393,18 +393,20 @@ static void on_end(void *user, uint64_t stream, uint64_t final_bytes)
     after_event(c);
 }
 
-/* The server gave up a stream; its ERROR says more, when it comes first. */
+/* The server gave up a stream. Its ERROR follows (SPEC 10.3) and says why; until then nothing more
+ * is sent. */
 static void on_given_up(void *user, uint64_t stream, uint64_t code)
 {
     struct vly_file_client *c = user;
     struct vly_ask *a;
 
+    (void)code;
     if (c->closing)
         return;
     if (stream == VLY_CTL_STREAM)
         vly_client_violation(c, "the server gave up the control stream");
     else if ((a = find_stream(c, stream)) != NULL)
-        refuse(a, vly_err_from_wire(code), "");
+        vly_sender_fini(&a->sender);
     after_event(c);
 }
 

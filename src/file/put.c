@@ -246,7 +246,7 @@ int vly_put_begin_mkdir(struct vly_file_client *c, struct vly_task *t)
 
 void vly_put_on_ready(struct vly_ask *a)
 {
-    if (a->state != VLY_ASKED) {
+    if (a->state != VLY_ASKED || a->sender.source == NULL) { /* NULL: its stream was stopped */
         vly_client_violation(a->client, "READY is out of place");
         return;
     }

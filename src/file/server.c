@@ -35,13 +35,6 @@ bool vly_session_has_stream(const struct vly_session *s, uint64_t stream)
     return stream < s->streams_end;
 }
 
-int vly_session_explain(const struct vly_session *s, struct vly_fault *why, int err)
-{
-    if (err == VLY_E_NOT_FOUND && !vly_root_is_alive(&s->srv->root))
-        return vly_fault_set(why, err, "the directory that the server was started in is gone");
-    return vly_fault_last(why, err);
-}
-
 /* ---- messages ---- */
 
 static struct vly_request *find_request(struct vly_session *s, uint64_t id)
@@ -90,6 +83,24 @@ static bool accept_request(struct vly_session *s, const struct vly_msg *m)
     return true;
 }
 
+/* What would make any request fail, told better than by the system's answer. */
+static int check_request(const struct vly_session *s, const struct vly_msg *m,
+                         struct vly_fault *why)
+{
+    bool uploads = m->type == VLY_MSG_PUT || m->type == VLY_MSG_MKDIR;
+
+    if (vly_path_check(m->path) != 0)
+        return vly_fault_plain(why, VLY_E_BAD_NAME);
+    if (!vly_root_is_alive(&s->srv->root))
+        return vly_fault_set(why, VLY_E_NOT_FOUND,
+                             "the directory that the server was started in is gone");
+    if (uploads && !s->srv->writable)
+        return vly_fault_set(why, VLY_E_REFUSED,
+                             "the server is read-only; it takes uploads when "
+                             "it is started with --writable");
+    return 0;
+}
+
 static int on_request(struct vly_session *s, const struct vly_msg *m)
 {
     struct vly_request *q;
@@ -101,8 +112,7 @@ static int on_request(struct vly_session *s, const struct vly_msg *m)
         vly_ctl_send_error(&s->ctl, m->request, VLY_E_NOMEM, vly_err_text(VLY_E_NOMEM));
         return 0;
     }
-    if (vly_path_check(m->path) != 0) {
-        vly_fault_plain(&why, VLY_E_BAD_NAME);
+    if (check_request(s, m, &why) != 0) {
         vly_request_fail(q, &why);
     } else if (m->type == VLY_MSG_GET) {
         vly_get_start(q);

@@ -88,8 +88,6 @@ const char *vly_session_client(const struct vly_session *s);
 void vly_session_close_if_over(struct vly_session *s);
 /* Whether the client opened `stream` already; else vly_session_on_stream will. */
 bool vly_session_has_stream(const struct vly_session *s, uint64_t stream);
-/* The reason of a failed look-up beneath the root, which may be gone. Returns `err`. */
-int vly_session_explain(const struct vly_session *s, struct vly_fault *why, int err);
 
 /* ---- one of each kind ---- */
 

@@ -187,6 +187,6 @@ void vly_list_start(struct vly_request *q, bool recursive)
         vly_list_pump(q);
         return;
     }
-    vly_session_explain(s, &why, err);
+    vly_fault_last(&why, err);
     vly_request_fail(q, &why);
 }

@@ -44,21 +44,12 @@ static void on_received(void *ctx, const struct vly_fault *why)
 static const struct vly_recv_events put_events = {
     .on_ready = on_ready, .on_progress = on_progress, .on_received = on_received};
 
-static int refuse_read_only(const struct vly_session *s, struct vly_fault *why)
-{
-    if (s->srv->writable)
-        return 0;
-    return vly_fault_set(why, VLY_E_REFUSED,
-                         "the server is read-only; it takes uploads when it "
-                         "is started with --writable");
-}
-
 /* A parent that is missing is not the file that is missing: says so. */
-static int explain_parent(const struct vly_session *s, struct vly_fault *why, int err)
+static int explain_parent(struct vly_fault *why, int err)
 {
-    if (err == VLY_E_NOT_FOUND && vly_root_is_alive(&s->srv->root))
+    if (err == VLY_E_NOT_FOUND)
         return vly_fault_set(why, err, "the directory it should go to does not exist");
-    return vly_session_explain(s, why, err);
+    return vly_fault_last(why, err);
 }
 
 static int open_sink(struct vly_request *q, const struct vly_msg *m, struct vly_sink **out,
@@ -81,7 +72,7 @@ static int open_sink(struct vly_request *q, const struct vly_msg *m, struct vly_
         return vly_fault_plain(why, VLY_E_IS_DIRECTORY);
     err = vly_root_open_parent(&s->srv->root, q->path, parents, &spec.dir_fd, &spec.name);
     if (err != 0)
-        return explain_parent(s, why, err);
+        return explain_parent(why, err);
     return vly_sink_open_file(out, &spec, why);
 }
 
@@ -93,7 +84,7 @@ void vly_put_start(struct vly_request *q, const struct vly_msg *m)
 
     q->state = VLY_REQUEST_WAITING;
     vly_receiver_init(&q->receiver, s->link, q->stream, &put_events, q);
-    if (refuse_read_only(s, &why) != 0 || open_sink(q, m, &sink, &why) != 0) {
+    if (open_sink(q, m, &sink, &why) != 0) {
         vly_request_fail(q, &why);
         return;
     }
@@ -125,16 +116,12 @@ void vly_mkdir_start(struct vly_request *q, uint16_t mode)
     int parent_fd, err;
 
     q->state = VLY_REQUEST_CONTENT;
-    if (refuse_read_only(s, &why) != 0) {
-        vly_request_fail(q, &why);
-        return;
-    }
     err = q->path[0] != '\0' ? vly_root_mkdir(&s->srv->root, q->path, mode, &parent_fd)
                              : VLY_E_DUPLICATE;
     if (err == VLY_E_DUPLICATE) {
         on_synced(q, NULL);
     } else if (err != 0) {
-        explain_parent(s, &why, err);
+        explain_parent(&why, err);
         vly_request_fail(q, &why);
     } else if (vly_dirsync_start(&q->dirsync, &s->jobs, parent_fd, on_synced, q) != 0) {
         vly_fault_plain(&why, VLY_E_NOMEM);

@@ -162,7 +162,9 @@ void vly_ackset_set_floor(struct vly_ackset *set, uint64_t floor)
 
 uint64_t vly_ackset_due_ns(const struct vly_ackset *set, uint64_t max_ack_delay_ns)
 {
-    if (set->n > 0 && (set->at_once || set->unacked_pkts >= set->every_pkts))
+    if (set->n == 0)
+        return VLY_NEVER; /* FLOOR has taken what there was to say */
+    if (set->at_once || set->unacked_pkts >= set->every_pkts)
         return 0;
     return vly_time_add(set->first_unacked_ns, max_ack_delay_ns);
 }

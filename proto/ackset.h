@@ -55,7 +55,7 @@ void vly_ackset_ask(struct vly_ackset *set);
 void vly_ackset_set_floor(struct vly_ackset *set, uint64_t floor);
 
 /* When an ACK is due: 0 for now, a time not after first_unacked_ns + max_ack_delay_ns, or
- * VLY_NEVER. */
+ * VLY_NEVER, also when there is nothing to report. */
 uint64_t vly_ackset_due_ns(const struct vly_ackset *set, uint64_t max_ack_delay_ns);
 
 /* What the ACK to send at `now_ns` says; ranges are borrowed until the next add or set_floor.

@@ -80,6 +80,8 @@ static bool items_has(const struct vly_sentlog *log, unsigned wanted)
 
 int vly_sentlog_reserve(struct vly_sentlog *log, unsigned items)
 {
+    if (log->next - log->oldest >= log->cap)
+        vly_sentlog_trim(log, 0); /* packets that only acknowledge may be all there is */
     if (log->next - log->oldest >= log->cap) {
         int err = ring_grow(log);
 

@@ -9,6 +9,11 @@
 #include <assert.h>
 #include <string.h>
 
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static void conn_init_limits(struct vly_conn *c, uint64_t now_ns)
 {
     const struct vly_conn_config *cfg = &c->sh->config;
@@ -206,24 +211,17 @@ void vly_conn_release_buffers(struct vly_conn *c)
     }
 }
 
-/* What all send buffers together may hold: twice the window keeps the pipe full without hoarding.
- * RULE 39 */
-static uint64_t send_share_bytes(const struct vly_conn *c)
-{
-    uint64_t bytes = 2 * c->cc.cwnd_bytes;
-    uint64_t max = c->sh->config.send_buffer_max_bytes;
-
-    if (bytes < VLY_SEND_SHARE_MIN)
-        bytes = VLY_SEND_SHARE_MIN;
-    return bytes < max ? bytes : max;
-}
-
+/* What the application may hand over: so much ahead of what was sent that its pauses do not show,
+ * and no more, for what waits is cold when it goes out. What was sent stays until it is
+ * acknowledged, within the buffers' cap. RULE 39 */
 static size_t stream_room(const struct vly_conn *c, const struct vly_stream *s)
 {
-    uint64_t share = send_share_bytes(c);
+    uint64_t max = c->sh->config.send_buffer_max_bytes;
     uint64_t held = vly_sendbuf_held_bytes(&s->send);
-    uint64_t room = c->send_held_bytes < share ? share - c->send_held_bytes : 0;
+    uint64_t room = c->unsent_bytes < VLY_UNSENT_MAX ? VLY_UNSENT_MAX - c->unsent_bytes : 0;
 
+    if (room > max - min_u64(max, c->send_held_bytes))
+        room = max - min_u64(max, c->send_held_bytes);
     if (room < VLY_STREAM_ROOM_MIN && held < VLY_STREAM_ROOM_MIN)
         room = VLY_STREAM_ROOM_MIN - held;
     return (size_t)room;
@@ -234,8 +232,7 @@ static bool room_is_useful(const struct vly_conn *c, const struct vly_stream *s)
 {
     size_t room = stream_room(c, s);
 
-    return room >= VLY_SENDBUF_BLOCK || room >= send_share_bytes(c) / 4 ||
-           (room > 0 && vly_sendbuf_held_bytes(&s->send) == 0);
+    return room >= VLY_SENDBUF_BLOCK || (room > 0 && vly_sendbuf_held_bytes(&s->send) == 0);
 }
 
 int vly_conn_offer_room(struct vly_conn *c)
@@ -255,14 +252,9 @@ int vly_conn_offer_room(struct vly_conn *c)
 
 /* ---- deadlines ---- */
 
-static uint64_t min_ns(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 static uint64_t idle_timeout_ns(const struct vly_conn *c)
 {
-    return min_ns(c->sh->config.idle_timeout_ns, c->peer_params.idle_timeout_ms * VLY_MS(1));
+    return min_u64(c->sh->config.idle_timeout_ns, c->peer_params.idle_timeout_ms * VLY_MS(1));
 }
 
 /* When silence is to be probed: after half the answer timeout, but 15 s after the last such probe
@@ -274,7 +266,7 @@ static uint64_t keepalive_ns(const struct vly_conn *c)
     if (!c->expecting || c->log.in_flight_pkts > 0)
         return VLY_NEVER;
     due_ns = vly_time_add(c->last_received_ns,
-                          min_ns(c->sh->config.answer_timeout_ns / 2, VLY_KEEPALIVE_NS));
+                          min_u64(c->sh->config.answer_timeout_ns / 2, VLY_KEEPALIVE_NS));
     if (c->last_keepalive_ns == VLY_NEVER)
         return due_ns;
     if (due_ns < vly_time_add(c->last_keepalive_ns, VLY_KEEPALIVE_NS))
@@ -288,11 +280,11 @@ static uint64_t open_deadline_ns(const struct vly_conn *c)
     uint64_t at_ns = vly_loss_deadline_ns(&c->loss, &c->log, &c->rtt, max_delay_ns);
 
     if (!vly_sentlog_is_full(&c->log)) /* else even an ACK has to wait for the peer's (RULE 39) */
-        at_ns = min_ns(at_ns, vly_ackset_due_ns(&c->ackset, c->sh->config.max_ack_delay_ns));
-    at_ns = min_ns(at_ns, c->pacing_due_ns);
-    at_ns = min_ns(at_ns, vly_time_add(c->last_received_ns, idle_timeout_ns(c)));
-    at_ns = min_ns(at_ns, vly_time_add(c->unanswered_ns, c->sh->config.answer_timeout_ns));
-    return min_ns(at_ns, keepalive_ns(c));
+        at_ns = min_u64(at_ns, vly_ackset_due_ns(&c->ackset, c->sh->config.max_ack_delay_ns));
+    at_ns = min_u64(at_ns, c->pacing_due_ns);
+    at_ns = min_u64(at_ns, vly_time_add(c->last_received_ns, idle_timeout_ns(c)));
+    at_ns = min_u64(at_ns, vly_time_add(c->unanswered_ns, c->sh->config.answer_timeout_ns));
+    return min_u64(at_ns, keepalive_ns(c));
 }
 
 uint64_t vly_conn_deadline(const struct vly_conn *c)
@@ -300,14 +292,14 @@ uint64_t vly_conn_deadline(const struct vly_conn *c)
     switch (c->state) {
     case VLY_STATE_HELLO_SENT:
     case VLY_STATE_COOKIE_SENT:
-        return min_ns(c->hello_due_ns,
-                      vly_time_add(c->start_ns, c->sh->config.handshake_timeout_ns));
+        return min_u64(c->hello_due_ns,
+                       vly_time_add(c->start_ns, c->sh->config.handshake_timeout_ns));
     case VLY_STATE_ACCEPTED:
         return vly_time_add(c->start_ns, c->sh->config.handshake_timeout_ns);
     case VLY_STATE_OPEN:
         return open_deadline_ns(c);
     case VLY_STATE_CLOSING:
-        return min_ns(c->close_due_ns, c->close_until_ns);
+        return min_u64(c->close_due_ns, c->close_until_ns);
     case VLY_STATE_CLOSED:
         break;
     }
@@ -473,6 +465,7 @@ int vly_conn_commit(struct vly_conn *c, uint64_t id, size_t len, bool fin)
     if (err != 0)
         return err;
     c->send_held_bytes += len;
+    c->unsent_bytes += len;
     vly_streams_push(&c->streams, s);
     vly_ready_push(c->sh, c);
     return 0;
@@ -545,6 +538,7 @@ void vly_conn_reset_stream(struct vly_conn *c, uint64_t id, uint64_t code)
     s->reset_code = code;
     s->need_reset = true;
     c->send_held_bytes -= vly_sendbuf_held_bytes(&s->send);
+    c->unsent_bytes -= s->send.end - s->send.sent_end;
     vly_sendbuf_drop(&s->send);
     vly_streams_push(&c->streams, s);
     vly_ready_push(c->sh, c);

@@ -32,8 +32,7 @@ enum vly_conn_state {
 #define VLY_KEEPALIVE_NS VLY_S(15) /* RULE 8 */
 #define VLY_SKIP_MIN_PKTS 512u     /* SPEC 5.5 */
 #define VLY_FLOOR_EVERY_PKTS 32u
-#define VLY_SEND_SHARE_MIN \
-    (1u << 20) /* bytes buffered at least: the application's pauses do not drain it */
+#define VLY_UNSENT_MAX (512u << 10) /* bytes buffered ahead of what was sent, all streams */
 #define VLY_STREAM_ROOM_MIN \
     16384u /* what a stream may buffer though others fill the connection's share */
 
@@ -103,6 +102,7 @@ struct vly_conn {
     struct vly_flow_recv recv_credit;
     bool need_max_data, need_max_streams;
     uint64_t send_held_bytes;    /* in all send buffers */
+    uint64_t unsent_bytes;       /* of those: never sent yet */
     unsigned rooms_wanted;       /* streams with wants_room */
     struct vly_stream *buffered; /* streams that handed on from their blocks, by buffered_next */
 

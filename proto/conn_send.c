@@ -196,6 +196,7 @@ static bool write_stream_data(struct vly_conn *c, struct vly_stream *s, struct b
     }
     if (s->send.sent_end > sent_end) {
         c->send_credit.used_bytes += s->send.sent_end - sent_end;
+        c->unsent_bytes -= s->send.sent_end - sent_end;
         c->stats.stream_bytes_sent += s->send.sent_end - sent_end;
     }
     b->items[b->n_items++] = (struct vly_sent_item){.kind = VLY_ITEM_STREAM,
@@ -501,6 +502,8 @@ static bool send_data(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     if (stopped)
         blocked_begin(c, why, now_ns);
     b->ecn = c->ecn.off ? VLY_ECN_NONE : VLY_ECN_ECT0;
+    if (b->n > 0 && vly_conn_offer_room(c) != 0)
+        vly_conn_fail(c, VLY_E_NOMEM, VLY_CLOSE_NO_MEMORY, now_ns);
     return b->n > 0;
 }
 

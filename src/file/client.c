@@ -424,33 +424,41 @@ static void on_writable(void *user, uint64_t stream)
 
 /* ---- the end ---- */
 
+/* The server closed, or broke off, and said why or not. */
+static void record_closed_by_server(struct vly_file_client *c, int err, uint64_t code,
+                                    const char *reason)
+{
+    char text[VLY_FAULT_TEXT / 2];
+
+    if (err == 0)
+        err = VLY_E_CLOSED;
+    if (err == VLY_E_CLOSED && code != 0 && code != VLY_WIRE_CANCELLED)
+        err = vly_err_from_wire(code);
+    vly_escape_text(text, sizeof text, vly_span_str(reason));
+    vly_client_record(c, err, "%s: %s", c->server_name, text[0] != '\0' ? text : vly_err_text(err));
+}
+
 /* What ended the connection before the work was done, in words. */
 static void record_close(struct vly_file_client *c, int err, uint64_t code, const char *reason)
 {
     const char *name = c->server_name;
-    int app_err = vly_err_from_wire(code);
+    double timeout_s = (double)c->timeout_ns / 1e9;
 
-    if (c->cancelled) {
+    if (c->cancelled)
         vly_client_record(c, VLY_E_CANCELLED, "given up; what was not finished is dropped");
-    } else if (err == VLY_E_NO_ANSWER) {
+    else if (err == VLY_E_NO_ANSWER)
         vly_client_record(c, err,
                           "no answer from %s within %.1f s; is 'volley serve' running there, and "
                           "does its UDP port get through?",
-                          name, (double)c->timeout_ns / 1e9);
-    } else if (err == VLY_E_LOST) {
+                          name, timeout_s);
+    else if (err == VLY_E_LOST)
         vly_client_record(c, err, "the connection to %s was lost: nothing came for %.1f s", name,
-                          (double)c->timeout_ns / 1e9);
-    } else if (err == VLY_E_SUITE) {
+                          timeout_s);
+    else if (err == VLY_E_SUITE)
         vly_client_record(c, err, "%s does not accept plain connections; start it with --plain",
                           name);
-    } else if ((err == 0 || err == VLY_E_CLOSED) && app_err != VLY_E_CANCELLED && code != 0) {
-        vly_client_record(c, app_err, "%s closed the connection: %s", name,
-                          reason[0] != '\0' ? vly_shown(reason).text : vly_err_text(app_err));
-    } else {
-        err = err == 0 ? VLY_E_CLOSED : err;
-        vly_client_record(c, err, "%s: %s", name,
-                          reason[0] != '\0' ? vly_shown(reason).text : vly_err_text(err));
-    }
+    else
+        record_closed_by_server(c, err, code, reason);
 }
 
 static void end_all_asks(struct vly_file_client *c)

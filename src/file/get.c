@@ -237,7 +237,7 @@ void vly_get_on_info(struct vly_ask *a, const struct vly_msg *m)
         return;
     }
     vly_client_tell_progress(a->client, a, false);
-    vly_receiver_set_sink(&a->receiver, sink);
+    vly_receiver_set_sink(&a->receiver, sink, m->size);
 }
 
 /* Where the content of a directory goes: its name is kept, beneath `where`. */

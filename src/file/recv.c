@@ -106,8 +106,9 @@ static void finish_if_complete(struct vly_receiver *r)
 
     if (r->finishing || r->sink == NULL || !r->has_end || r->final_bytes == UINT64_MAX)
         return;
-    if (r->end.size_bytes != r->final_bytes) {
-        vly_fault_set(&why, VLY_E_PROTOCOL, "the stream and its end message differ in size");
+    if (r->end.size_bytes != r->final_bytes ||
+        (r->size_bytes != VLY_SIZE_UNKNOWN && r->size_bytes != r->final_bytes)) {
+        vly_fault_set(&why, VLY_E_PROTOCOL, "the content is not of the size that was announced");
         fail(r, &why);
         return;
     }
@@ -169,7 +170,7 @@ void vly_receiver_on_data(struct vly_receiver *r, uint64_t offset, struct vly_sp
         r->events->on_progress(r->ctx, r->received_bytes);
 }
 
-void vly_receiver_set_sink(struct vly_receiver *r, struct vly_sink *sink)
+void vly_receiver_set_sink(struct vly_receiver *r, struct vly_sink *sink, uint64_t size_bytes)
 {
     struct vly_recv_early early = r->early;
     struct early_head head;
@@ -177,6 +178,7 @@ void vly_receiver_set_sink(struct vly_receiver *r, struct vly_sink *sink)
     int err = 0;
 
     r->sink = sink;
+    r->size_bytes = size_bytes;
     r->early = (struct vly_recv_early){0};
     for (size_t pos = 0; pos < early.len; pos += head.len) {
         memcpy(&head, early.data + pos, sizeof head);

@@ -39,6 +39,7 @@ struct vly_receiver {
     uint64_t stream;
     const struct vly_recv_events *events;
     void *ctx;
+    uint64_t size_bytes; /* announced */
     uint64_t received_bytes;
     uint64_t final_bytes; /* UINT64_MAX until the stream ended */
     bool has_end;
@@ -53,8 +54,9 @@ void vly_receiver_init(struct vly_receiver *r, struct vly_link *link, uint64_t s
                        const struct vly_recv_events *events, void *ctx);
 /* The events to open the sink with; their ctx is the receiver. */
 extern const struct vly_sink_events vly_receiver_sink_events;
-/* Takes the sink; content that was early goes to it. May call on_received. */
-void vly_receiver_set_sink(struct vly_receiver *r, struct vly_sink *sink);
+/* Takes the sink for content of `size_bytes` (VLY_SIZE_UNKNOWN: as it comes); what was early goes
+ * to it. May call on_received. */
+void vly_receiver_set_sink(struct vly_receiver *r, struct vly_sink *sink, uint64_t size_bytes);
 /* Each may call on_received. */
 void vly_receiver_on_data(struct vly_receiver *r, uint64_t offset, struct vly_span data);
 void vly_receiver_on_stream_end(struct vly_receiver *r, uint64_t final_bytes);

@@ -344,14 +344,16 @@ static void session_stats(const struct vly_session *s, struct vly_transfer_stats
 static bool explain_close(const struct vly_session *s, int err, uint64_t code, const char *reason,
                           struct vly_fault *why)
 {
-    if (err == 0 && code == 0)
+    bool by_application = err == 0 || err == VLY_E_CLOSED; /* on this side, or on the other */
+    char text[VLY_FAULT_TEXT / 2];
+
+    if (by_application && code == 0)
         return false;
-    if (err == 0)
-        vly_fault_set(why, vly_err_from_wire(code), "%s: %s", vly_session_client(s),
-                      vly_shown(reason).text);
-    else
-        vly_fault_set(why, err, "%s: %s%s%s", vly_session_client(s), vly_err_text(err),
-                      reason[0] != '\0' ? ": " : "", vly_shown(reason).text);
+    if (by_application)
+        err = vly_err_from_wire(code);
+    vly_escape_text(text, sizeof text, vly_span_str(reason));
+    vly_fault_set(why, err, "%s: %s", vly_session_client(s),
+                  text[0] != '\0' ? text : vly_err_text(err));
     return true;
 }
 

@@ -89,7 +89,7 @@ void vly_put_start(struct vly_request *q, const struct vly_msg *m)
         return;
     }
     vly_request_tell_begin(q, m->size == VLY_SIZE_UNKNOWN ? UINT64_MAX : m->size);
-    vly_receiver_set_sink(&q->receiver, sink);
+    vly_receiver_set_sink(&q->receiver, sink, m->size);
     if (vly_session_has_stream(s, q->stream))
         vly_put_on_stream(q);
     if (vly_sink_is_ready(sink))

@@ -21,6 +21,14 @@ struct ack_sum {
     uint64_t rtt_ns;
 };
 
+static int stream_lost(struct vly_stream *s, const struct vly_sent_item *item)
+{
+    struct vly_send_piece piece = {item->offset, item->len, item->fin};
+    int err = s->send_state == VLY_SEND_OPEN ? vly_sendbuf_on_lost(&s->send, &piece) : 0;
+
+    return err == VLY_E_LIMIT ? VLY_E_NOMEM : err; /* else data would be lost track of */
+}
+
 static int stream_acked(struct vly_conn *c, const struct vly_sent_item *item)
 {
     struct vly_stream *s = vly_streams_find(&c->streams, item->stream);
@@ -32,8 +40,10 @@ static int stream_acked(struct vly_conn *c, const struct vly_sent_item *item)
         return 0;
     held = vly_sendbuf_held_bytes(&s->send);
     err = vly_sendbuf_on_acked(&s->send, &piece);
-    if (err == VLY_E_LIMIT)
-        return 0; /* too scattered to note: it is sent once more */
+    if (err == VLY_E_LIMIT) { /* too scattered to note: it is sent once more */
+        vly_streams_push(&c->streams, s);
+        return stream_lost(s, item);
+    }
     if (err != 0)
         return err;
     c->send_held_bytes -= held - vly_sendbuf_held_bytes(&s->send);
@@ -73,13 +83,6 @@ static int item_acked(struct vly_conn *c, const struct vly_sent_item *item)
         break;
     }
     return 0;
-}
-
-static int stream_lost(struct vly_stream *s, const struct vly_sent_item *item)
-{
-    struct vly_send_piece piece = {item->offset, item->len, item->fin};
-
-    return s->send_state == VLY_SEND_OPEN ? vly_sendbuf_on_lost(&s->send, &piece) : 0;
 }
 
 /* What a lost packet carried goes out again, if it still matters. */

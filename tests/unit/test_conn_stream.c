@@ -196,6 +196,52 @@ static void test_conn_stream_order_may_change_while_there_is_no_gap(void **state
     pair_free(p);
 }
 
+/* ---- more scattered than there is room to note ---- */
+
+/* Six packets, every other one lost; the sets that note what is outstanding are cut to one range.
+ */
+static struct pair *scattered(uint64_t *id, size_t acked_max, size_t pending_max)
+{
+    struct pair *p = pair_connected(NULL, NULL);
+    struct vly_stream *s;
+
+    *id = pair_open(p, PAIR_CLIENT);
+    s = vly_streams_find(&client(p)->conn->streams, *id);
+    s->send.acked.max = acked_max;
+    s->send.pending.max = pending_max;
+    pair_write(p, PAIR_CLIENT, *id, 8000, true);
+    assert_int_equal(pair_flush(p, PAIR_CLIENT), 6);
+    for (size_t i = 0; i < 3; i++)
+        pair_drop_nth(p, PAIR_CLIENT, i);
+    return p;
+}
+
+/* What is acknowledged and cannot be noted goes out once more. */
+static void test_conn_stream_too_scattered_to_note_acks(void **state)
+{
+    uint64_t id;
+    struct pair *p = scattered(&id, 1, 100);
+
+    (void)state;
+    pair_run(p, VLY_S(2));
+    assert_string_equal(client(p)->log, "Ck");
+    assert_int_equal(server(p)->stream[id].final_bytes, 8000);
+    pair_free(p);
+}
+
+/* What is lost and cannot be noted ends the connection: nothing is lost silently. */
+static void test_conn_stream_too_scattered_to_note_losses(void **state)
+{
+    uint64_t id;
+    struct pair *p = scattered(&id, 100, 1);
+
+    (void)state;
+    pair_run(p, VLY_S(2));
+    assert_int_equal(client(p)->last[VLY_EV_CLOSED].err, VLY_E_NOMEM);
+    assert_int_equal(server(p)->last[VLY_EV_CLOSED].code, VLY_CLOSE_NO_MEMORY);
+    pair_free(p);
+}
+
 /* ---- reset and stop ---- */
 
 static void test_conn_stream_reset(void **state)
@@ -381,6 +427,8 @@ int main(void)
         cmocka_unit_test(test_conn_stream_wrong_state),
         cmocka_unit_test(test_conn_stream_orders),
         cmocka_unit_test(test_conn_stream_order_may_change_while_there_is_no_gap),
+        cmocka_unit_test(test_conn_stream_too_scattered_to_note_acks),
+        cmocka_unit_test(test_conn_stream_too_scattered_to_note_losses),
         cmocka_unit_test(test_conn_stream_reset),
         cmocka_unit_test(test_conn_stream_reset_and_stop_are_repaired),
         cmocka_unit_test(test_conn_stream_stop),

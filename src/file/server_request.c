@@ -85,6 +85,7 @@ struct vly_request *vly_request_new(struct vly_session *s, const struct vly_msg 
     q->next = s->requests;
     s->requests = q;
     s->n_requests++;
+    s->link->ops->expect_answer(s->link, true); /* a client that dies is missed, also while it sends */
     if (s->first_request_ns == 0)
         s->first_request_ns = s->srv->now_ns();
     return q;
@@ -111,7 +112,8 @@ void vly_request_free(struct vly_request *q)
     *link = q->next;
     if (s->latest == q)
         s->latest = NULL;
-    s->n_requests--;
+    if (--s->n_requests == 0 && s->link != NULL)
+        s->link->ops->expect_answer(s->link, false);
     release(q);
     free(q->path);
     free(q);

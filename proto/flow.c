@@ -62,6 +62,11 @@ static void window_tune(struct vly_flow_recv *f, uint64_t now_ns, uint64_t min_r
     wanted = (uint64_t)(2 * per_round_trip);
     if (wanted > f->window_bytes && wanted < 2 * f->window_bytes)
         wanted = 2 * f->window_bytes;
+    /* Consumption lags what is announced by a round trip: a sender that is still growing needs the
+     * room of the next one too, or it would double only every second. */
+    if (f->last_per_round_trip > 0 && per_round_trip > 1.25 * f->last_per_round_trip)
+        wanted *= 2;
+    f->last_per_round_trip = per_round_trip;
     if (wanted > f->window_max_bytes)
         wanted = f->window_max_bytes;
     if (wanted > f->window_bytes)

@@ -18,6 +18,7 @@ struct vly_flow_recv {
     uint64_t consumed_bytes; /* given back by the application */
     uint64_t round_begin_ns; /* auto-tuning: this measuring round */
     uint64_t round_begin_bytes;
+    double last_per_round_trip; /* bytes consumed in the round before, per round trip */
 };
 
 void vly_flow_recv_init(struct vly_flow_recv *f, uint64_t window_bytes, uint64_t window_max_bytes,

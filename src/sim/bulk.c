@@ -46,6 +46,18 @@ static void note_done(struct vly_bulk *f)
     at(f, f->finished_ns + f->spec.linger_ns, close_client);
 }
 
+/* The engine refused what the application may ask for: without memory it gives up as a real one
+ * would; that the connection has ended meanwhile is told by CLOSED. */
+static void on_refused(struct vly_bulk *f, enum vly_role role, int err)
+{
+    struct vly_bulk_side *side = &f->side[role];
+
+    if (err == VLY_E_NOMEM)
+        vly_conn_close(side->conn, vly_world_now_ns(f->world), VLY_BULK_NO_MEMORY, "");
+    else if (err != VLY_E_STATE)
+        vly_world_fail(f->world, "the engine refused: %s", vly_err_text(err));
+}
+
 /* Commits up to `max_bytes` of the rest; *room says whether the engine had room for them all. */
 static int write_some(struct vly_bulk *f, enum vly_role role, unsigned index, uint64_t *max_bytes,
                       bool *room)
@@ -95,10 +107,8 @@ static uint64_t write_stream(struct vly_bulk *f, enum vly_role role, unsigned in
         err = write_end(f, role, index);
     while (err == 0 && room && !h->is_written && max_bytes > 0)
         err = write_some(f, role, index, &max_bytes, &room);
-    /* Out of memory, or ended meanwhile: CLOSED says so. */
-    if (err != 0 && err != VLY_E_NOMEM && err != VLY_E_STATE)
-        vly_world_fail(f->world, "stream %" PRIu64 " cannot be written: %s", id_of(index),
-                       vly_err_text(err));
+    if (err != 0)
+        on_refused(f, role, err);
     return max_bytes;
 }
 
@@ -111,7 +121,7 @@ static void on_stream_known(struct vly_bulk *f, enum vly_role role, unsigned ind
     if (f->spec.order == VLY_ANY_ORDER)
         err = vly_conn_set_order(f->side[role].conn, id_of(index), VLY_ANY_ORDER);
     if (err != 0)
-        vly_world_fail(f->world, "the order of stream %" PRIu64 " cannot be set", id_of(index));
+        on_refused(f, role, err);
     /* A sender with a rate writes at its ticks, but an end without data at once. */
     if (f->spec.write_bytes_per_s == 0 || s->from[role].total_bytes == 0)
         (void)write_stream(f, role, index, UINT64_MAX);
@@ -126,8 +136,12 @@ static void open_streams(struct vly_bulk *f)
         if (f->streams[i].is_open[VLY_CLIENT])
             continue;
         err = vly_conn_open_stream(f->side[VLY_CLIENT].conn, &id);
-        if (err != 0) /* MAX_STREAMS brings us here again */
+        if (err == VLY_E_AGAIN) /* MAX_STREAMS brings us here again */
             return;
+        if (err != 0) {
+            on_refused(f, VLY_CLIENT, err);
+            return;
+        }
         if (id != id_of(i))
             vly_world_fail(f->world, "stream %" PRIu64 " has the id %" PRIu64, id_of(i), id);
         on_stream_known(f, VLY_CLIENT, i);

@@ -14,6 +14,7 @@
 #include "sim/world.h"
 
 #define VLY_BULK_STREAMS_MAX 4096
+#define VLY_BULK_NO_MEMORY 1       /* the code of its close when the engine has none */
 #define VLY_BULK_TICK_NS VLY_MS(1) /* how often a slow application reads and writes */
 
 enum vly_bulk_way { VLY_BULK_TO_CLIENT, VLY_BULK_BOTH_WAYS };

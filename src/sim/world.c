@@ -13,6 +13,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#define LINKS_MAX (VLY_WORLD_NODES_MAX * VLY_WORLD_NODES_MAX)
+#define TRACE_HEAD_BYTES 128
 #define STREAM_NODE 1000u /* PRNG streams of the seed: nodes, then links */
 #define STREAM_LINK 2000u
 
@@ -37,9 +39,11 @@ struct vly_world {
     uint64_t seed, now_ns;
     struct node *node[VLY_WORLD_NODES_MAX]; /* owned */
     unsigned nodes;
-    struct vly_link *link[VLY_WORLD_NODES_MAX][VLY_WORLD_NODES_MAX]; /* owned: [from][to] */
-    struct vly_heap arrivals;                                        /* of struct vly_pool_packet */
-    struct vly_heap calls;                                           /* of struct call, owned */
+    struct vly_link *link[VLY_WORLD_NODES_MAX][VLY_WORLD_NODES_MAX]; /* [from][to]: of `links` */
+    struct vly_link *links[LINKS_MAX];                               /* owned */
+    unsigned links_n;
+    struct vly_heap arrivals; /* of struct vly_pool_packet */
+    struct vly_heap calls;    /* of struct call, owned */
     struct vly_packet_pool pool;
     struct vly_world_hooks hooks;
     struct vly_alloc alloc;
@@ -97,9 +101,9 @@ void vly_world_free(struct vly_world *w)
     for (unsigned i = 0; i < w->nodes; i++) {
         vly_endpoint_free(w->node[i]->ep);
         free(w->node[i]);
-        for (unsigned k = 0; k < w->nodes; k++)
-            free(w->link[i][k]);
     }
+    for (unsigned i = 0; i < w->links_n; i++)
+        free(w->links[i]);
     assert(w->memory_bytes == 0); /* the endpoints have given all back */
     while ((item = vly_heap_pop(&w->arrivals)) != NULL)
         vly_pool_put(&w->pool, item);
@@ -162,7 +166,18 @@ int vly_world_add_link(struct vly_world *w, unsigned from, unsigned to,
         free(l);
         return err;
     }
-    w->link[from][to] = l;
+    w->link[from][to] = w->links[w->links_n++] = l;
+    return 0;
+}
+
+int vly_world_share_link(struct vly_world *w, unsigned from, unsigned to, unsigned other)
+{
+    assert(from < w->nodes && to < w->nodes && other < w->nodes);
+    if (w->link[from][to] != NULL)
+        return VLY_E_STATE;
+    if (w->link[from][other] == NULL)
+        return VLY_E_INVALID;
+    w->link[from][to] = w->link[from][other];
     return 0;
 }
 
@@ -302,11 +317,22 @@ int vly_world_inject(struct vly_world *w, const struct vly_world_view *view)
     return err;
 }
 
-/* Mixes in a datagram with its time and way, so that two runs with equal hashes sent the same. */
+/* Mixes in a datagram with its time and way, so that two runs with equal hashes sent the same. Of a
+ * long one the middle counts through the tag alone, which is a checksum of all of it. */
 static void trace(struct vly_world *w, const struct vly_world_view *v)
 {
-    const uint64_t step[] = {w->trace_hash, v->now_ns, v->from,
-                             v->to,         v->ecn,    XXH3_64bits(v->data.data, v->data.len)};
+    const uint8_t *data = v->data.data;
+    size_t len = v->data.len;
+    size_t head = len <= TRACE_HEAD_BYTES + VLY_TAG_BYTES ? len : TRACE_HEAD_BYTES;
+    size_t tail = head < len ? VLY_TAG_BYTES : 0;
+    const uint64_t step[] = {w->trace_hash,
+                             v->now_ns,
+                             v->from,
+                             v->to,
+                             v->ecn,
+                             len,
+                             XXH3_64bits(data, head),
+                             XXH3_64bits(data + len - tail, tail)};
 
     w->trace_hash = XXH3_64bits(step, sizeof(step));
     w->datagrams++;

@@ -58,6 +58,10 @@ void vly_world_set_app(struct vly_world *w, unsigned node, const struct vly_worl
  * VLY_E_STATE when there is one already, VLY_E_NOMEM. */
 VLY_MUST_USE int vly_world_add_link(struct vly_world *w, unsigned from, unsigned to,
                                     const struct vly_link_spec *spec);
+/* Lets what goes from `from` to `to` use the link that leads to `other`, as one bottleneck. Errors
+ * as before. */
+VLY_MUST_USE int vly_world_share_link(struct vly_world *w, unsigned from, unsigned to,
+                                      unsigned other);
 /* The link, for announcing changes and reading counters; NULL when there is none. Borrowed. */
 struct vly_link *vly_world_link(struct vly_world *w, unsigned from, unsigned to);
 struct vly_addr vly_world_addr(unsigned node);

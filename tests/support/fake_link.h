@@ -47,5 +47,7 @@ uint64_t fake_unconsumed(const struct fake_pair *p, enum fake_side side);
 /* Streams the client opened of which a direction has not come to its end. */
 size_t fake_open_streams(const struct fake_pair *p);
 bool fake_expects_answer(const struct fake_pair *p);
+/* Lets a server that knows no better use a stream on which nothing has come yet. */
+void fake_make_known(struct fake_pair *p, uint64_t stream);
 
 #endif

@@ -19,6 +19,7 @@ struct file_world {
     struct tmpdir *dir;
     struct fake_options fake; /* to be set before fw_start */
     bool writable, force, recursive;
+    bool no_server; /* the other end of the link is the test's */
     struct fake_pair *pair;
     struct vly_file_server server;
     struct vly_file_client *client;

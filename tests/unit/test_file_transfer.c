@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEEDS 20
+#define SEEDS 10
 
 static void test_get_sizes(void **state)
 {
@@ -338,6 +338,73 @@ static void test_several_paths(void **state)
     fw_end(&w);
 }
 
+/* ---- standard input and output ---- */
+
+/* Puts `fd` in place of the standard one; returns what was there. */
+static int replace_fd(int standard, int fd)
+{
+    int saved = dup(standard);
+
+    fflush(stdout);
+    assert_true(saved >= 0 && dup2(fd, standard) == standard);
+    close(fd);
+    return saved;
+}
+
+static void put_back_fd(int standard, int saved)
+{
+    assert_int_equal(dup2(saved, standard), standard);
+    close(saved);
+}
+
+static void test_put_standard_input(void **state)
+{
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct file_world w;
+        int fds[2], saved, err;
+
+        fw_begin(&w, state);
+        w.fake.seed = seed;
+        assert_int_equal(pipe(fds), 0);
+        assert_int_equal(write(fds[1], "through a pipe", 14), 14);
+        close(fds[1]);
+        saved = replace_fd(STDIN_FILENO, fds[0]);
+        err = fw_transfer(&w, VLY_PUT, "-", "piped");
+        put_back_fd(STDIN_FILENO, saved);
+        assert_int_equal(err, 0);
+        tmpdir_assert_content(w.dir, "root/piped", "through a pipe");
+        assert_int_equal(w.stats.bytes, 14);
+        tmpdir_remove_all(w.dir, "root/piped");
+        fw_end(&w);
+    }
+}
+
+static void test_get_standard_output(void **state)
+{
+    tmpdir_fill(*state, "root/f", 20000, 1); /* a pipe holds it, in whatever pieces */
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct file_world w;
+        char got[60000];
+        int fds[2], saved, err;
+        size_t len;
+        char *want;
+
+        fw_begin(&w, state);
+        w.fake.seed = seed;
+        assert_int_equal(pipe(fds), 0);
+        saved = replace_fd(STDOUT_FILENO, fds[1]);
+        err = fw_transfer(&w, VLY_GET, "f", "-");
+        put_back_fd(STDOUT_FILENO, saved);
+        assert_int_equal(err, 0);
+        want = tmpdir_read(w.dir, "root/f", &len);
+        assert_int_equal(read(fds[0], got, sizeof got), len);
+        assert_memory_equal(got, want, len);
+        free(want);
+        close(fds[0]);
+        fw_end(&w);
+    }
+}
+
 /* ---- listing ---- */
 
 static void test_list(void **state)
@@ -419,6 +486,8 @@ int main(void)
         IN_WORLD(test_put_where),
         IN_WORLD(test_force_replaces),
         IN_WORLD(test_several_paths),
+        IN_WORLD(test_put_standard_input),
+        IN_WORLD(test_get_standard_output),
         IN_WORLD(test_list),
         IN_WORLD(test_list_long),
         IN_WORLD(test_list_with_a_name_that_cannot_be_told),

@@ -316,7 +316,8 @@ static void packet_drop(struct vly_conn *c, const struct vly_packet *p, int why)
 static int server_confirm(struct vly_conn *c, uint64_t pn, uint64_t now_ns)
 {
     vly_conn_set_state(c, VLY_STATE_OPEN, now_ns);
-    if (pn == c->sh->config.first_pn) /* a later one says that the first was lost, and waited for a timer */
+    if (pn == c->sh->config
+                  .first_pn) /* a later one says that the first was lost, and waited for a timer */
         vly_conn_flight_answered(c, now_ns);
     c->stats.handshake_ns = now_ns - c->start_ns;
     if (vly_conn_event(c, VLY_EV_ACCEPTED, 0, 0) != 0)

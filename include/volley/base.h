@@ -17,37 +17,37 @@
 #endif
 
 /* Every fallible function returns 0 or one of these. X(name, value, text) */
-#define VLY_ERRORS(X)                                                                              \
-    X(FAILED, -1, "failed")                                                                        \
-    X(NOMEM, -2, "out of memory")                                                                  \
-    X(INVALID, -3, "invalid argument")                                                             \
-    X(TRUNCATED, -4, "the data ends too early")                                                    \
-    X(MALFORMED, -5, "the data is malformed")                                                      \
-    X(LIMIT, -6, "a limit is reached")                                                             \
-    X(DUPLICATE, -7, "already there")                                                              \
-    X(STALE, -8, "too old to tell")                                                                \
-    X(AGAIN, -9, "not now")                                                                        \
-    X(STATE, -10, "not possible in this state")                                                    \
-    X(PROTOCOL, -11, "the peer broke the protocol")                                                \
-    X(NO_ANSWER, -12, "no answer")                                                                 \
-    X(LOST, -13, "the connection was lost")                                                        \
-    X(CLOSED, -14, "the peer closed the connection")                                               \
-    X(UNREACHABLE, -15, "the address cannot be reached")                                           \
-    X(VERSION, -16, "the peer speaks another version")                                             \
-    X(SUITE, -17, "the peer does not accept this kind of protection")                              \
-    X(BUSY, -18, "the server is full")                                                             \
-    X(NOT_FOUND, -19, "no such file or directory")                                                 \
-    X(REFUSED, -20, "refused")                                                                     \
-    X(EXISTS, -21, "the target exists")                                                            \
-    X(PERMISSION, -22, "permission denied")                                                        \
-    X(IS_DIRECTORY, -23, "is a directory")                                                         \
-    X(NOT_DIRECTORY, -24, "is not a directory")                                                    \
-    X(NOT_REGULAR, -25, "is neither a file nor a directory")                                       \
-    X(BAD_NAME, -26, "the name is not allowed")                                                    \
-    X(NO_SPACE, -27, "no space left")                                                              \
-    X(SOURCE_CHANGED, -28, "the source changed while it was read")                                 \
-    X(INTEGRITY, -29, "the content does not match its hash")                                       \
-    X(IO, -30, "input or output failed")                                                           \
+#define VLY_ERRORS(X)                                                 \
+    X(FAILED, -1, "failed")                                           \
+    X(NOMEM, -2, "out of memory")                                     \
+    X(INVALID, -3, "invalid argument")                                \
+    X(TRUNCATED, -4, "the data ends too early")                       \
+    X(MALFORMED, -5, "the data is malformed")                         \
+    X(LIMIT, -6, "a limit is reached")                                \
+    X(DUPLICATE, -7, "already there")                                 \
+    X(STALE, -8, "too old to tell")                                   \
+    X(AGAIN, -9, "not now")                                           \
+    X(STATE, -10, "not possible in this state")                       \
+    X(PROTOCOL, -11, "the peer broke the protocol")                   \
+    X(NO_ANSWER, -12, "no answer")                                    \
+    X(LOST, -13, "the connection was lost")                           \
+    X(CLOSED, -14, "the peer closed the connection")                  \
+    X(UNREACHABLE, -15, "the address cannot be reached")              \
+    X(VERSION, -16, "the peer speaks another version")                \
+    X(SUITE, -17, "the peer does not accept this kind of protection") \
+    X(BUSY, -18, "the server is full")                                \
+    X(NOT_FOUND, -19, "no such file or directory")                    \
+    X(REFUSED, -20, "refused")                                        \
+    X(EXISTS, -21, "the target exists")                               \
+    X(PERMISSION, -22, "permission denied")                           \
+    X(IS_DIRECTORY, -23, "is a directory")                            \
+    X(NOT_DIRECTORY, -24, "is not a directory")                       \
+    X(NOT_REGULAR, -25, "is neither a file nor a directory")          \
+    X(BAD_NAME, -26, "the name is not allowed")                       \
+    X(NO_SPACE, -27, "no space left")                                 \
+    X(SOURCE_CHANGED, -28, "the source changed while it was read")    \
+    X(INTEGRITY, -29, "the content does not match its hash")          \
+    X(IO, -30, "input or output failed")                              \
     X(CANCELLED, -31, "cancelled")
 
 enum vly_err {

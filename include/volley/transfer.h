@@ -1,9 +1,10 @@
 /*
  * transfer - serving a directory and moving files to and from one, on a uv loop.
  *
- * Everything runs in the loop's thread (waiting for the disk excepted); callbacks come from the loop. Option structs start with `size` = sizeof the
- * struct as the caller knows it; zero in any other field means its default. Strings in options are copied; strings in callbacks are
- * borrowed during the call and may hold any bytes of a peer: escape them before printing.
+ * Everything runs in the loop's thread (waiting for the disk excepted); callbacks come from the
+ * loop. Option structs start with `size` = sizeof the struct as the caller knows it; zero in any
+ * other field means its default. Strings in options are copied; strings in callbacks are borrowed
+ * during the call and may hold any bytes of a peer: escape them before printing.
  */
 #ifndef VOLLEY_TRANSFER_H
 #define VOLLEY_TRANSFER_H
@@ -18,19 +19,19 @@ struct sockaddr;
 /* How packets are moved; the tunables of the command line. */
 struct vly_transport_options {
     size_t size;
-    bool plain;                 /* no encryption; must be asked for at both ends */
-    const char *cc;             /* "cubic" (default), "reno", "fixed" */
-    const char *io;             /* "auto" (default), "gso", "mmsg", "basic" */
-    uint64_t rate_bytes_per_s;  /* upper bound; 0: none */
+    bool plain;                  /* no encryption; must be asked for at both ends */
+    const char *cc;              /* "cubic" (default), "reno", "fixed" */
+    const char *io;              /* "auto" (default), "gso", "mmsg", "basic" */
+    uint64_t rate_bytes_per_s;   /* upper bound; 0: none */
     uint32_t max_datagram_bytes; /* --mss, 1200 to 65507; 0: 1472 */
-    uint64_t window_bytes;      /* --window: largest receive window and send buffer; 0: automatic */
-    uint64_t timeout_ns;        /* no answer for so long is an error; 0: 10 s */
+    uint64_t window_bytes; /* --window: largest receive window and send buffer; 0: automatic */
+    uint64_t timeout_ns;   /* no answer for so long is an error; 0: 10 s */
 };
 
 /* What a finished transfer or connection amounted to. */
 struct vly_transfer_stats {
-    uint64_t files, bytes;     /* content, verified */
-    uint64_t duration_ns;      /* from the first request to the last DONE */
+    uint64_t files, bytes; /* content, verified */
+    uint64_t duration_ns;  /* from the first request to the last DONE */
     uint64_t packets_sent, packets_received, retransmits, lost_packets, spurious_losses;
     uint64_t wire_bytes_sent, wire_bytes_received;
     uint64_t smoothed_rtt_ns, min_rtt_ns, cwnd_bytes;
@@ -39,15 +40,16 @@ struct vly_transfer_stats {
     const char *io; /* static */
 };
 
-/* An error for a person: `text` is one line saying what, where and what to do, ready to print (peer bytes escaped). */
+/* An error for a person: `text` is one line saying what, where and what to do, ready to print (peer
+ * bytes escaped). */
 struct vly_failure {
     int err; /* enum vly_err */
     const char *text;
 };
 
 struct vly_file_progress {
-    const char *path;      /* the file this is about, as requested */
-    uint64_t file_bytes, file_done_bytes; /* file_bytes UINT64_MAX: unknown */
+    const char *path;                       /* the file this is about, as requested */
+    uint64_t file_bytes, file_done_bytes;   /* file_bytes UINT64_MAX: unknown */
     uint64_t total_bytes, total_done_bytes; /* of all files of the request, as far as known */
     uint64_t files, files_done;
 };
@@ -61,30 +63,35 @@ struct vly_server_events {
     void (*on_connect)(void *ctx, const char *client);
     void (*on_disconnect)(void *ctx, const char *client, const struct vly_transfer_stats *s,
                           const struct vly_failure *why /* NULL: clean */);
-    void (*on_file_begin)(void *ctx, const char *client, bool upload, const char *path, uint64_t bytes);
-    void (*on_file_progress)(void *ctx, const char *client, bool upload, const struct vly_file_progress *p);
-    void (*on_file_end)(void *ctx, const char *client, bool upload, const char *path, uint64_t bytes,
+    void (*on_file_begin)(void *ctx, const char *client, bool upload, const char *path,
+                          uint64_t bytes);
+    void (*on_file_progress)(void *ctx, const char *client, bool upload,
+                             const struct vly_file_progress *p);
+    void (*on_file_end)(void *ctx, const char *client, bool upload, const char *path,
+                        uint64_t bytes,
                         const struct vly_failure *why /* NULL: verified and durable */);
 };
 
 struct vly_server_options {
     size_t size;
     struct vly_transport_options transport;
-    const char *root;              /* directory to serve */
-    const struct sockaddr *listen; /* address and port; port 0 picks one */
-    bool writable;                 /* accept uploads */
-    size_t max_clients;            /* 0: 1024 */
+    const char *root;                       /* directory to serve */
+    const struct sockaddr *listen;          /* address and port; port 0 picks one */
+    bool writable;                          /* accept uploads */
+    size_t max_clients;                     /* 0: 1024 */
     const struct vly_server_events *events; /* borrowed until the server is closed */
     void *ctx;
 };
 
-/* Starts serving. On failure *out is NULL and `why` (may be NULL; its text is valid until the next call of this function) says why. */
+/* Starts serving. On failure *out is NULL and `why` (may be NULL; its text is valid until the next
+ * call of this function) says why. */
 VLY_MUST_USE int vly_server_open(struct vly_server **out, struct uv_loop_s *loop,
                                  const struct vly_server_options *opt, struct vly_failure *why);
 /* The address it listens on, e.g. "127.0.0.1", and port. Borrowed for the server's life. */
 const char *vly_server_address(const struct vly_server *s);
 uint16_t vly_server_port(const struct vly_server *s);
-/* Tells every client that the server stops, drops unfinished files, frees the server; then `done` (may be NULL). Within a second. */
+/* Tells every client that the server stops, drops unfinished files, frees the server; then `done`
+ * (may be NULL). Within a second. */
 void vly_server_close(struct vly_server *s, void (*done)(void *ctx), void *ctx);
 
 /* ---- getting, putting, listing ---- */
@@ -105,11 +112,12 @@ struct vly_client_events {
     /* All optional but on_done. */
     void (*on_progress)(void *ctx, const struct vly_file_progress *p);
     void (*on_entry)(void *ctx, const struct vly_list_entry *e); /* LIST */
-    void (*on_file_done)(void *ctx, const char *path, uint64_t bytes, const struct vly_failure *why);
+    void (*on_file_done)(void *ctx, const char *path, uint64_t bytes,
+                         const struct vly_failure *why);
     /* A line the user should know of (a symbolic link left out, ...). */
     void (*on_notice)(void *ctx, const char *text);
-    /* The last callback: everything is verified and durable (why NULL), or why not. Files that were completed stay. The client is
-     * freed after it returns. */
+    /* The last callback: everything is verified and durable (why NULL), or why not. Files that were
+     * completed stay. The client is freed after it returns. */
     void (*on_done)(void *ctx, const struct vly_transfer_stats *s, const struct vly_failure *why);
 };
 
@@ -119,23 +127,26 @@ struct vly_client_options {
     enum vly_client_verb verb;
     const struct sockaddr *server;
     const char *server_name; /* for messages, as the user wrote it */
-    /* GET: remote paths, files or directories (taken with all below). PUT: local paths, "-" for standard input. LIST: one remote path. */
+    /* GET: remote paths, files or directories (taken with all below). PUT: local paths, "-" for
+     * standard input. LIST: one remote path. */
     const char *const *paths;
     size_t n_paths;
-    /* GET: local file name, directory, or "-" for standard output; NULL: the current directory. PUT: remote directory or, with one
-     * file, possibly its new name; NULL or "": the root. */
+    /* GET: local file name, directory, or "-" for standard output; NULL: the current directory.
+     * PUT: remote directory or, with one file, possibly its new name; NULL or "": the root. */
     const char *where;
-    bool force;     /* replace existing files */
-    bool recursive; /* LIST */
+    bool force;                             /* replace existing files */
+    bool recursive;                         /* LIST */
     const struct vly_client_events *events; /* borrowed until on_done */
     void *ctx;
 };
 
-/* Starts. Local trouble that is seen at once (no such file to put, target exists) is reported by the return value and `why` (text valid until the
- * next call of this function); everything later by on_done. */
+/* Starts. Local trouble that is seen at once (no such file to put, target exists) is reported by
+ * the return value and `why` (text valid until the next call of this function); everything later by
+ * on_done. */
 VLY_MUST_USE int vly_client_start(struct vly_client **out, struct uv_loop_s *loop,
                                   const struct vly_client_options *opt, struct vly_failure *why);
-/* Gives up: unfinished files are dropped, the server is told, on_done follows (VLY_E_CANCELLED) within a second. */
+/* Gives up: unfinished files are dropped, the server is told, on_done follows (VLY_E_CANCELLED)
+ * within a second. */
 void vly_client_cancel(struct vly_client *c);
 
 #endif

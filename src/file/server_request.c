@@ -85,7 +85,8 @@ struct vly_request *vly_request_new(struct vly_session *s, const struct vly_msg 
     q->next = s->requests;
     s->requests = q;
     s->n_requests++;
-    s->link->ops->expect_answer(s->link, true); /* a client that dies is missed, also while it sends */
+    s->link->ops->expect_answer(s->link,
+                                true); /* a client that dies is missed, also while it sends */
     if (s->first_request_ns == 0)
         s->first_request_ns = s->srv->now_ns();
     return q;

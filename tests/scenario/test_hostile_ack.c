@@ -511,6 +511,28 @@ static void test_hostile_ack_never_but_talking(void **state)
     pair_free(p);
 }
 
+/* Islands: the set that notes what was acknowledged is full (cut to one range here), which costs
+ * time and nothing else. */
+static void test_hostile_ack_scattered(void **state)
+{
+    struct pair *p = pair_new(NULL, NULL);
+    uint64_t offset = 0, first;
+    struct raw r;
+
+    (void)state;
+    begin(&r, p);
+    vly_rangeset_fini(&host_conn(&r)->log.acked);
+    host_conn(&r)->log.acked.max = 1;
+    first = send_eight(&r, &offset);
+    for (uint64_t pn = first + 7; pn >= first + 2; pn -= 2)
+        raw_ack(&r, pn, pn + 1);
+    raw_ack(&r, first, first + 8);
+    assert_int_equal(pair_stats(p, PAIR_SERVER).in_flight_bytes, 0);
+    assert_int_equal(host_conn(&r)->send_held_bytes, 0);
+    assert_int_equal(r.seen.close_code, NOTHING);
+    pair_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +551,7 @@ int main(void)
         cmocka_unit_test(test_hostile_ack_of_an_uncounted_largest),
         cmocka_unit_test(test_hostile_ack_never),
         cmocka_unit_test(test_hostile_ack_never_but_talking),
+        cmocka_unit_test(test_hostile_ack_scattered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -430,6 +430,28 @@ static void test_conn_close_of_a_dead_peer_is_found_out(void **state)
 
 /* ---- out of memory ---- */
 
+/* What an application may do: many streams, of which some come out of order, resets, stops. */
+static void do_a_lot(struct pair *p)
+{
+    struct vly_conn *c = client(p)->conn;
+    static uint8_t zeros[3000];
+    uint64_t id = 0;
+    size_t written;
+
+    server(p)->any_content = true;
+    for (unsigned i = 0; i < 70 && vly_conn_open_stream(c, &id) == 0; i++)
+        if (vly_conn_write(c, id, (struct vly_span){zeros, sizeof(zeros)}, i % 3 == 0, &written) !=
+            0)
+            break;
+    vly_conn_reset_stream(c, 2, 1);
+    if (pair_flush(p, PAIR_CLIENT) > 5)
+        pair_drop_nth(p, PAIR_CLIENT, 2);
+    pair_run(p, VLY_MS(500));
+    if (server(p)->conn != NULL && server(p)->events[VLY_EV_CLOSED] == 0)
+        vly_conn_stop_stream(server(p)->conn, 4, 1);
+    pair_run(p, VLY_S(60));
+}
+
 /* RULE 40: the n-th allocation of the client, then of the server, fails, for every n: both hear of
  * the end, cleanly, and the server's application only of connections that it was told of. */
 static void test_conn_close_when_memory_fails(void **state)
@@ -442,27 +464,63 @@ static void test_conn_close_when_memory_fails(void **state)
             struct pair *p = pair_new(NULL, NULL);
             struct test_counting_alloc *a = &p->side[who].alloc.counting;
             struct vly_conn *c = NULL;
-            uint64_t id;
-            size_t written;
 
             a->fail_at = a->requests + n;
             if (vly_endpoint_connect(client(p)->ep, &server(p)->addr, p->now_ns, &c) == 0) {
                 client(p)->conn = c;
                 pair_settle(p);
-                if (vly_conn_open_stream(c, &id) == 0)
-                    assert_true(vly_conn_write(c, id, (struct vly_span){(const uint8_t *)"x", 1},
-                                               true, &written) <= 0);
-                server(p)->any_content = true;
-                pair_run(p, VLY_S(60));
+                do_a_lot(p);
                 assert_int_equal(client(p)->events[VLY_EV_CLOSED], 1);
                 assert_int_equal(server(p)->events[VLY_EV_CLOSED],
                                  server(p)->events[VLY_EV_ACCEPTED]);
             }
             failed = a->requests >= a->fail_at;
-            assert_in_range(n, 1, 100);
+            assert_in_range(n, 1, 2000);
             pair_free(p);
         }
     }
+}
+
+/* Numbers run out while it repeats its CLOSE: it stops, and ends by time. */
+static void test_conn_close_with_the_last_numbers(void **state)
+{
+    struct vly_endpoint_config cfg = pair_config(PAIR_SERVER);
+    struct pair *p;
+    struct raw r;
+
+    (void)state;
+    cfg.conn.first_pn = VLY_VARINT_MAX - 2 * VLY_BATCH_PKTS - 1;
+    p = pair_new(NULL, &cfg);
+    raw_connect(&r, p, NULL, NULL);
+    vly_conn_close(server(p)->conn, p->now_ns, 7, "bye");
+    for (unsigned i = 0; i < 300; i++) {
+        raw_take(&r);
+        vly_frame_ping_encode(raw_packet(&r));
+        raw_send(&r);
+    }
+    assert_int_equal(r.seen.largest_pn, VLY_VARINT_MAX);
+    raw_run(&r, VLY_S(1));
+    assert_int_equal(closed(p, PAIR_SERVER)->err, 0);
+    pair_free(p);
+}
+
+/* A HELLO of a connection that is over, and not released yet, makes no second one. */
+static void test_conn_close_and_hello_again(void **state)
+{
+    struct pair *p = pair_new(NULL, NULL);
+    struct raw r;
+
+    (void)state;
+    raw_connect(&r, p, NULL, NULL);
+    raw_hello(&r, NULL, 0); /* its answer is not sent any more */
+    vly_frame_close_encode(raw_packet(&r), VLY_FRAME_CLOSE, 0, (struct vly_span){NULL, 0});
+    raw_send(&r);
+    raw_take(&r);
+    assert_int_equal(r.seen.handshake[VLY_PACKET_ACCEPT], 0);
+    raw_hello(&r, NULL, 0);
+    assert_int_equal(raw_take(&r), 0);
+    assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns_made, 1);
+    pair_free(p);
 }
 
 int main(void)
@@ -485,6 +543,8 @@ int main(void)
         cmocka_unit_test(test_conn_close_is_kept_off_by_keepalives),
         cmocka_unit_test(test_conn_close_of_a_dead_peer_is_found_out),
         cmocka_unit_test(test_conn_close_when_memory_fails),
+        cmocka_unit_test(test_conn_close_with_the_last_numbers),
+        cmocka_unit_test(test_conn_close_and_hello_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -213,6 +213,49 @@ static void test_conn_credit_memory_of_ended_streams(void **state)
     pair_free(p);
 }
 
+/* That more streams may be opened gets lost, and is said again. */
+static void test_conn_credit_lost_stream_limit_is_repaired(void **state)
+{
+    const struct vly_conn_config one = {.max_streams = 1};
+    struct pair *p = pair_connected(NULL, &one);
+    uint64_t id = pair_open(p, PAIR_CLIENT);
+
+    (void)state;
+    pair_write(p, PAIR_CLIENT, id, 10, true);
+    pair_settle(p);
+    pair_write(p, PAIR_SERVER, id, 0, true);
+    pair_flush(p, PAIR_SERVER);
+    pair_deliver(p, PAIR_SERVER);
+    pair_flush(p, PAIR_CLIENT);
+    pair_deliver(p, PAIR_CLIENT); /* the ACK that ends the stream at the server */
+    assert_int_equal(pair_flush(p, PAIR_SERVER), 1);
+    pair_drop(p, PAIR_SERVER);
+    assert_int_equal(vly_conn_open_stream(client(p)->conn, &id), VLY_E_AGAIN);
+    pair_run(p, VLY_S(2));
+    assert_int_equal(pair_open(p, PAIR_CLIENT), 2);
+    pair_free(p);
+}
+
+/* A stream that waits for room and is given up instead: nobody waits any more. */
+static void test_conn_credit_given_up_while_waiting_for_room(void **state)
+{
+    const struct vly_conn_config small = {.send_buffer_max_bytes = 20000};
+    struct pair *p = pair_connected(&small, NULL);
+    uint64_t id = pair_open(p, PAIR_CLIENT);
+
+    (void)state;
+    (void)pair_write_some(p, PAIR_CLIENT, id, 0, 50000, true);
+    assert_int_equal(client(p)->conn->rooms_wanted, 1);
+    vly_conn_reset_stream(client(p)->conn, id, 1);
+    pair_settle(p);
+    pair_write(p, PAIR_SERVER, id, 0, true);
+    pair_run(p, VLY_MS(100));
+    assert_int_equal(client(p)->conn->streams.n, 0);
+    assert_int_equal(client(p)->conn->rooms_wanted, 0);
+    assert_int_equal(client(p)->conn->send_held_bytes, 0);
+    pair_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +267,8 @@ int main(void)
         cmocka_unit_test(test_conn_credit_room_for_each),
         cmocka_unit_test(test_conn_credit_limit_rises_as_streams_end),
         cmocka_unit_test(test_conn_credit_memory_of_ended_streams),
+        cmocka_unit_test(test_conn_credit_lost_stream_limit_is_repaired),
+        cmocka_unit_test(test_conn_credit_given_up_while_waiting_for_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

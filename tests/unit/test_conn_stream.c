@@ -417,6 +417,30 @@ static void test_conn_stream_credit_after_reset(void **state)
     pair_free(p);
 }
 
+/* The end arrives while STOP_SENDING is under way: it is as good as a reset. */
+static void test_conn_stream_ends_after_stop(void **state)
+{
+    struct pair *p = pair_connected(NULL, NULL);
+    uint64_t id = pair_open(p, PAIR_CLIENT);
+
+    (void)state;
+    pair_write(p, PAIR_CLIENT, id, 1000, false);
+    pair_settle(p);
+    pair_write_some(p, PAIR_CLIENT, id, 1000, 1000, true);
+    pair_flush(p, PAIR_CLIENT);
+    vly_conn_stop_stream(server(p)->conn, id, 9);
+    pair_deliver(p, PAIR_CLIENT);
+    pair_write(p, PAIR_SERVER, id, 0, true);
+    pair_run(p, VLY_MS(100));
+    assert_string_equal(server(p)->log, "Aodk"); /* nothing of what it did not want */
+    assert_int_equal(client(p)->events[VLY_EV_STREAM_ACKED], 1);
+    assert_int_equal(client(p)->conn->streams.n, 0);
+    assert_int_equal(server(p)->conn->streams.n, 0);
+    assert_int_equal(server(p)->conn->recv_credit.highest_bytes,
+                     server(p)->conn->recv_credit.consumed_bytes);
+    pair_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_conn_stream_memory_of_ended_directions),
         cmocka_unit_test(test_conn_stream_many_control_frames),
         cmocka_unit_test(test_conn_stream_credit_after_reset),
+        cmocka_unit_test(test_conn_stream_ends_after_stop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

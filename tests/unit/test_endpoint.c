@@ -1,7 +1,10 @@
 /*
- * endpoint: its settings, and connections beyond what it takes.
+ * endpoint: its settings, its ids, and whose turn it is to send.
  */
 #include "crypto/crypto.h"
+#include <string.h>
+
+#include "proto/conn_internal.h"
 #include "support/pair.h"
 
 static struct pair_side *client(struct pair *p)
@@ -83,11 +86,154 @@ static void test_endpoint_connect_fails_at_once(void **state)
     pair_free(p);
 }
 
+/* ---- datagrams out ---- */
+
+/* Segments of one size, the last maybe shorter; as many as the settings and 64 KiB allow. */
+static void test_endpoint_batches(void **state)
+{
+    static const struct {
+        unsigned max_pkts;
+        uint32_t datagram_bytes;
+        unsigned n;
+    } cases[] = {{0, 1472, 10}, {1, 1472, 1}, {4, 1472, 4}, {0, 9000, 7}, {0, 65507, 1}};
+    static struct vly_batch b;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct vly_endpoint_config c = pair_config(PAIR_CLIENT);
+        struct pair *p;
+
+        c.max_batch_pkts = cases[i].max_pkts;
+        c.conn.max_datagram_bytes = cases[i].datagram_bytes;
+        p = pair_new(&c, NULL);
+        pair_connect(p);
+        pair_write(p, PAIR_CLIENT, pair_open(p, PAIR_CLIENT), 300000, true);
+        assert_true(vly_endpoint_send(client(p)->ep, &b, p->now_ns));
+        assert_int_equal(b.n, cases[i].n);
+        assert_int_equal(b.segment_bytes, cases[i].datagram_bytes);
+        assert_int_equal(b.len, (size_t)cases[i].n * cases[i].datagram_bytes);
+        assert_int_equal(b.ecn, VLY_ECN_ECT0);
+        assert_memory_equal(b.to.data, server(p)->addr.data, b.to.len);
+        pair_free(p);
+    }
+}
+
+/* Two connections with something to send take turns. */
+static void test_endpoint_is_fair(void **state)
+{
+    struct vly_endpoint_config c = pair_config(PAIR_CLIENT);
+    static struct vly_batch b;
+    struct vly_conn *conn[2];
+    uint64_t last_cid = 0;
+    struct pair *p;
+
+    (void)state;
+    c.max_batch_pkts = 2;
+    p = pair_new(&c, NULL);
+    for (int i = 0; i < 2; i++) {
+        pair_begin(p);
+        pair_settle(p);
+        conn[i] = client(p)->conn;
+    }
+    for (int i = 0; i < 2; i++) {
+        client(p)->conn = conn[i];
+        pair_write(p, PAIR_CLIENT, pair_open(p, PAIR_CLIENT), 10000, false);
+    }
+    for (int i = 0; i < 4; i++) {
+        uint64_t cid;
+
+        assert_true(vly_endpoint_send(client(p)->ep, &b, p->now_ns));
+        cid = vly_load_u64(b.data + 1);
+        assert_int_not_equal(cid, last_cid);
+        last_cid = cid;
+    }
+    pair_free(p);
+}
+
+/* Released while it waits for its turn behind another. */
+static void test_endpoint_releases_what_is_queued(void **state)
+{
+    struct pair *p = pair_new(NULL, NULL);
+    struct vly_conn *c[3];
+    struct vly_event ev;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(vly_endpoint_connect(client(p)->ep, &server(p)->addr, p->now_ns, &c[i]),
+                         0);
+        if (i > 0)
+            vly_conn_close(c[i], p->now_ns, 0, "");
+    }
+    for (int i = 1; i < 3; i++) {
+        assert_true(vly_endpoint_next_event(client(p)->ep, &ev));
+        assert_ptr_equal(ev.conn, c[i]);
+    }
+    assert_false(vly_endpoint_next_event(client(p)->ep, &ev));
+    vly_endpoint_release(client(p)->ep, c[2]);
+    vly_endpoint_release(client(p)->ep, c[1]);
+    pair_settle(p);
+    assert_string_equal(client(p)->log, "C");
+    assert_int_equal(pair_endpoint_stats(p, PAIR_CLIENT).conns, 1);
+    assert_int_equal(pair_endpoint_stats(p, PAIR_CLIENT).conns_made, 3);
+    pair_free(p);
+}
+
+/* ---- ids ---- */
+
+/* Draws 0, then 5, and 5 again: an id that cannot be used, one that is taken. */
+static void draw_the_same(void *ctx, void *buf, size_t len)
+{
+    static const uint64_t values[] = {0, 5, 0, 5, 5, 6};
+    unsigned *n = ctx;
+
+    memset(buf, 0, len);
+    if (len == sizeof(uint64_t))
+        memcpy(buf, &values[(*n)++], len);
+}
+
+static void test_endpoint_ids_are_unique(void **state)
+{
+    struct pair *p = pair_new(NULL, NULL);
+    struct vly_conn *c[2];
+    unsigned drawn = 0;
+
+    (void)state;
+    client(p)->crypto.random = draw_the_same;
+    client(p)->crypto.random_ctx = &drawn;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(vly_endpoint_connect(client(p)->ep, &server(p)->addr, p->now_ns, &c[i]),
+                         0);
+    assert_int_equal(drawn, 6);
+    assert_int_equal(c[0]->cid, 5);
+    assert_int_equal(c[1]->cid, 6);
+    pair_free(p);
+}
+
+/* Datagrams of no or of any length that no packet has. */
+static void test_endpoint_drops_what_is_too_short_or_long(void **state)
+{
+    static uint8_t zeros[VLY_DATAGRAM_MAX + 1];
+    static const size_t lens[] = {0, 1, VLY_DATAGRAM_MIN - 1, VLY_DATAGRAM_MAX + 1};
+    struct pair *p = pair_new(NULL, NULL);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lens); i++)
+        pair_give(p, PAIR_SERVER, &client(p)->addr, VLY_ECN_NONE,
+                  (struct vly_span){zeros, lens[i]});
+    assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).datagrams_dropped, ARRAY_LEN(lens));
+    pair_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_endpoint_settings),
         cmocka_unit_test(test_endpoint_connect_fails_at_once),
+        cmocka_unit_test(test_endpoint_batches),
+        cmocka_unit_test(test_endpoint_is_fair),
+        cmocka_unit_test(test_endpoint_releases_what_is_queued),
+        cmocka_unit_test(test_endpoint_ids_are_unique),
+        cmocka_unit_test(test_endpoint_drops_what_is_too_short_or_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

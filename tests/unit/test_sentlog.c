@@ -269,6 +269,25 @@ static void test_sentlog_marks_what_it_can(void **state)
     vly_sentlog_fini(&log);
 }
 
+static void test_sentlog_items_have_a_bound(void **state)
+{
+    struct test_counting_alloc a;
+    struct vly_sentlog log;
+    int err;
+
+    (void)state;
+    test_counting_alloc_init(&a, 0);
+    vly_sentlog_init(&log, &a.alloc, 0);
+    while ((err = vly_sentlog_reserve(&log, 32)) == 0)
+        add_items(&log, 32);
+    assert_int_equal(err, VLY_E_LIMIT);
+    assert_int_equal(log.next, VLY_SENT_ITEMS_MAX / 31);
+    assert_int_equal(vly_sentlog_reserve(&log, 1),
+                     0); /* a packet with one thing in it still goes */
+    vly_sentlog_fini(&log);
+    assert_int_equal(a.live_blocks, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_sentlog_lowest_in_flight),
         cmocka_unit_test(test_sentlog_trim),
         cmocka_unit_test(test_sentlog_marks_what_it_can),
+        cmocka_unit_test(test_sentlog_items_have_a_bound),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

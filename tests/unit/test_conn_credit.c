@@ -190,7 +190,7 @@ static void test_conn_credit_limit_rises_as_streams_end(void **state)
 static void test_conn_credit_memory_of_ended_streams(void **state)
 {
     struct pair *p = pair_connected(NULL, NULL);
-    size_t after_first[2];
+    size_t after_first[2] = {0};
 
     (void)state;
     for (unsigned i = 0; i < 10000; i++) {

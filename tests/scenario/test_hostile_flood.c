@@ -61,13 +61,13 @@ static void test_hostile_flood_every_other_byte(void **state)
     raw_ack_all(&r);
     assert_int_equal(r.seen.ack.largest, r.next_pn - 2);
     unacked_pn = r.next_pn;
-    for (uint64_t i = VLY_RECVBUF_GAPS_MAX; i < 10 * VLY_RECVBUF_GAPS_MAX; i++) {
+    for (uint64_t i = VLY_RECVBUF_GAPS_MAX; i < 3 * VLY_RECVBUF_GAPS_MAX; i++) {
         raw_stream(&r, 0, 2 * i + 1, 1, false);
         raw_send(&r);
     }
     raw_run(&r, VLY_MS(10));
     assert_int_equal(r.seen.ack.largest, unacked_pn - 2);
-    assert_int_equal(server(p)->conn->stats.dropped_received, 9 * VLY_RECVBUF_GAPS_MAX);
+    assert_int_equal(server(p)->conn->stats.dropped_received, 2 * VLY_RECVBUF_GAPS_MAX);
     /* Two bytes a gap in blocks, 16 bytes a gap in a set that doubles. */
     assert_memory_below(p, 2 * 16 * VLY_RECVBUF_GAPS_MAX + 20 * VLY_RECVBUF_GAPS_MAX);
     raw_stream(&r, 0, 0, 2 * VLY_RECVBUF_GAPS_MAX, false);
@@ -142,7 +142,7 @@ static void test_hostile_flood_resets_without_end(void **state)
 
     (void)state;
     raw_connect(&r, p, NULL, NULL);
-    for (uint64_t id = 0; id < 2 * 250; id += 2) {
+    for (uint64_t id = 0; id < 2 * 50; id += 2) {
         for (uint64_t at = 1; at < 900000; at += 60000) {
             raw_stream(&r, id, at, 60000, false);
             raw_send(&r);
@@ -153,8 +153,8 @@ static void test_hostile_flood_resets_without_end(void **state)
         raw_ack_all(&r);
     }
     assert_int_equal(r.seen.close_code, NOTHING);
-    assert_int_equal(server(p)->conn->streams.n, 250);
-    assert_memory_below(p, WINDOW_BYTES + 250 * 1000);
+    assert_int_equal(server(p)->conn->streams.n, 50);
+    assert_memory_below(p, WINDOW_BYTES + 50 * 1000);
     pair_free(p);
 }
 
@@ -198,8 +198,8 @@ static void test_hostile_flood_pings(void **state)
 
     (void)state;
     raw_connect(&r, p, NULL, NULL);
-    for (unsigned i = 0; i < 5000; i++) {
-        for (unsigned k = 0; k < 1000; k++)
+    for (unsigned i = 0; i < 2000; i++) {
+        for (unsigned k = 0; k < 200; k++)
             vly_frame_ping_encode(raw_packet(&r));
         raw_send(&r);
         raw_take(&r);

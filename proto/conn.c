@@ -5,14 +5,10 @@
  * what is to be sent is found by conn_send.c.
  */
 #include "conn_internal.h"
+#include "num.h"
 
 #include <assert.h>
 #include <string.h>
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
 
 static void conn_init_limits(struct vly_conn *c, uint64_t now_ns)
 {
@@ -220,8 +216,8 @@ static size_t stream_room(const struct vly_conn *c, const struct vly_stream *s)
     uint64_t held = vly_sendbuf_held_bytes(&s->send);
     uint64_t room = c->unsent_bytes < VLY_UNSENT_MAX ? VLY_UNSENT_MAX - c->unsent_bytes : 0;
 
-    if (room > max - min_u64(max, c->send_held_bytes))
-        room = max - min_u64(max, c->send_held_bytes);
+    if (room > max - vly_min_u64(max, c->send_held_bytes))
+        room = max - vly_min_u64(max, c->send_held_bytes);
     if (room < VLY_STREAM_ROOM_MIN && held < VLY_STREAM_ROOM_MIN)
         room = VLY_STREAM_ROOM_MIN - held;
     return (size_t)room;
@@ -254,7 +250,7 @@ int vly_conn_offer_room(struct vly_conn *c)
 
 static uint64_t idle_timeout_ns(const struct vly_conn *c)
 {
-    return min_u64(c->sh->config.idle_timeout_ns, c->peer_params.idle_timeout_ms * VLY_MS(1));
+    return vly_min_u64(c->sh->config.idle_timeout_ns, c->peer_params.idle_timeout_ms * VLY_MS(1));
 }
 
 /* When silence is to be probed: after half the answer timeout, but 15 s after the last such probe
@@ -266,7 +262,7 @@ static uint64_t keepalive_ns(const struct vly_conn *c)
     if (!c->expecting || c->log.in_flight_pkts > 0)
         return VLY_NEVER;
     due_ns = vly_time_add(c->last_received_ns,
-                          min_u64(c->sh->config.answer_timeout_ns / 2, VLY_KEEPALIVE_NS));
+                          vly_min_u64(c->sh->config.answer_timeout_ns / 2, VLY_KEEPALIVE_NS));
     if (c->last_keepalive_ns == VLY_NEVER)
         return due_ns;
     if (due_ns < vly_time_add(c->last_keepalive_ns, VLY_KEEPALIVE_NS))
@@ -280,11 +276,11 @@ static uint64_t open_deadline_ns(const struct vly_conn *c)
     uint64_t at_ns = vly_loss_deadline_ns(&c->loss, &c->log, &c->rtt, max_delay_ns);
 
     if (!vly_sentlog_is_full(&c->log)) /* else even an ACK has to wait for the peer's (RULE 39) */
-        at_ns = min_u64(at_ns, vly_ackset_due_ns(&c->ackset, c->sh->config.max_ack_delay_ns));
-    at_ns = min_u64(at_ns, c->pacing_due_ns);
-    at_ns = min_u64(at_ns, vly_time_add(c->last_received_ns, idle_timeout_ns(c)));
-    at_ns = min_u64(at_ns, vly_time_add(c->unanswered_ns, c->sh->config.answer_timeout_ns));
-    return min_u64(at_ns, keepalive_ns(c));
+        at_ns = vly_min_u64(at_ns, vly_ackset_due_ns(&c->ackset, c->sh->config.max_ack_delay_ns));
+    at_ns = vly_min_u64(at_ns, c->pacing_due_ns);
+    at_ns = vly_min_u64(at_ns, vly_time_add(c->last_received_ns, idle_timeout_ns(c)));
+    at_ns = vly_min_u64(at_ns, vly_time_add(c->unanswered_ns, c->sh->config.answer_timeout_ns));
+    return vly_min_u64(at_ns, keepalive_ns(c));
 }
 
 uint64_t vly_conn_deadline(const struct vly_conn *c)
@@ -292,14 +288,14 @@ uint64_t vly_conn_deadline(const struct vly_conn *c)
     switch (c->state) {
     case VLY_STATE_HELLO_SENT:
     case VLY_STATE_COOKIE_SENT:
-        return min_u64(c->hello_due_ns,
-                       vly_time_add(c->start_ns, c->sh->config.handshake_timeout_ns));
+        return vly_min_u64(c->hello_due_ns,
+                           vly_time_add(c->start_ns, c->sh->config.handshake_timeout_ns));
     case VLY_STATE_ACCEPTED:
         return vly_time_add(c->start_ns, c->sh->config.handshake_timeout_ns);
     case VLY_STATE_OPEN:
         return open_deadline_ns(c);
     case VLY_STATE_CLOSING:
-        return min_u64(c->close_due_ns, c->close_until_ns);
+        return vly_min_u64(c->close_due_ns, c->close_until_ns);
     case VLY_STATE_CLOSED:
         break;
     }

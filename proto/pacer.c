@@ -6,22 +6,14 @@
  */
 #include "pacer.h"
 
+#include "num.h"
+
 #include <assert.h>
 #include <string.h>
 
 #define NS_PER_S UINT64_C(1000000000)
 /* Faster is as good as this: above it a burst in billionths of a byte would not fit 64 bits. */
 #define RATE_MAX_BYTES_PER_S UINT64_C(1000000000000)
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* What `rate` sends in `ns`, at most 1 s. */
 static uint64_t bytes_in(uint64_t bytes_per_s, uint64_t ns)
@@ -31,11 +23,11 @@ static uint64_t bytes_in(uint64_t bytes_per_s, uint64_t ns)
 
 static uint64_t burst_bytes(uint64_t bytes_per_s, uint32_t datagram_bytes)
 {
-    uint64_t most = max_u64(VLY_PACER_BURST_MAX_BYTES, 4 * (uint64_t)datagram_bytes);
+    uint64_t most = vly_max_u64(VLY_PACER_BURST_MAX_BYTES, 4 * (uint64_t)datagram_bytes);
 
-    most = max_u64(most, bytes_in(bytes_per_s, VLY_PACER_LATE_NS));
-    return max_u64(min_u64(bytes_in(bytes_per_s, VLY_PACER_BURST_NS), most),
-                   2 * (uint64_t)datagram_bytes);
+    most = vly_max_u64(most, bytes_in(bytes_per_s, VLY_PACER_LATE_NS));
+    return vly_max_u64(vly_min_u64(bytes_in(bytes_per_s, VLY_PACER_BURST_NS), most),
+                       2 * (uint64_t)datagram_bytes);
 }
 
 void vly_pacer_init(struct vly_pacer *p, uint64_t now_ns)
@@ -48,7 +40,7 @@ void vly_pacer_init(struct vly_pacer *p, uint64_t now_ns)
 uint64_t vly_pacer_budget(struct vly_pacer *p, uint64_t now_ns, uint64_t bytes_per_s,
                           uint32_t datagram_bytes)
 {
-    uint64_t rate = min_u64(bytes_per_s, RATE_MAX_BYTES_PER_S);
+    uint64_t rate = vly_min_u64(bytes_per_s, RATE_MAX_BYTES_PER_S);
     uint64_t elapsed_ns = vly_time_since(now_ns, p->last_ns);
     uint64_t burst;
 
@@ -72,18 +64,18 @@ uint64_t vly_pacer_budget(struct vly_pacer *p, uint64_t now_ns, uint64_t bytes_p
 
 void vly_pacer_on_sent(struct vly_pacer *p, uint32_t bytes)
 {
-    p->credit_bytes -= min_u64(bytes, p->credit_bytes);
+    p->credit_bytes -= vly_min_u64(bytes, p->credit_bytes);
 }
 
 uint64_t vly_pacer_when_ns(const struct vly_pacer *p, uint64_t now_ns, uint64_t bytes_per_s,
                            uint64_t bytes)
 {
-    uint64_t rate = min_u64(bytes_per_s, RATE_MAX_BYTES_PER_S), missing, due_ns;
+    uint64_t rate = vly_min_u64(bytes_per_s, RATE_MAX_BYTES_PER_S), missing, due_ns;
 
     if (rate == 0 || p->credit_bytes >= bytes)
         return now_ns;
     assert(bytes <= UINT64_MAX / NS_PER_S);
     missing = (bytes - p->credit_bytes) * NS_PER_S - p->credit_frac;
     due_ns = vly_time_add(p->last_ns, missing / rate + (missing % rate != 0));
-    return max_u64(due_ns, now_ns);
+    return vly_max_u64(due_ns, now_ns);
 }

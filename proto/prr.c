@@ -10,12 +10,9 @@
  */
 #include "prr.h"
 
-#include <string.h>
+#include "num.h"
 
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
+#include <string.h>
 
 static uint64_t less(uint64_t a, uint64_t b)
 {
@@ -26,7 +23,7 @@ void vly_prr_begin(struct vly_prr *p, uint64_t in_flight_bytes, uint32_t datagra
 {
     *p = (struct vly_prr){
         .active = true,
-        .recover_fs_bytes = max_u64(in_flight_bytes, 1),
+        .recover_fs_bytes = vly_max_u64(in_flight_bytes, 1),
         .allowance_bytes = datagram_bytes,
     };
 }
@@ -59,7 +56,7 @@ void vly_prr_on_ack(struct vly_prr *p, uint64_t acked_bytes, uint64_t lost_bytes
     } else {
         uint64_t room = ssthresh_bytes - in_flight_bytes;
 
-        allowance = max_u64(less(p->delivered_bytes, p->out_bytes), acked_bytes);
+        allowance = vly_max_u64(less(p->delivered_bytes, p->out_bytes), acked_bytes);
         if (lost_bytes == 0)
             allowance += datagram_bytes;
         if (allowance > room)
@@ -67,7 +64,7 @@ void vly_prr_on_ack(struct vly_prr *p, uint64_t acked_bytes, uint64_t lost_bytes
     }
     /* The fast retransmit goes out whatever the bound says. */
     if (p->out_bytes == 0)
-        allowance = max_u64(allowance, datagram_bytes);
+        allowance = vly_max_u64(allowance, datagram_bytes);
     p->allowance_bytes = allowance;
 }
 

@@ -11,19 +11,10 @@
 #include <assert.h>
 #include <string.h>
 
+#include "num.h"
 #include "wire.h"
 
 #define FIRST_BLOCKS_CAP 4u
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
 
 static void *alloc_resize(const struct vly_recvbuf *b, void *ptr, size_t old_size, size_t size)
 {
@@ -154,7 +145,7 @@ static void blocks_write(struct vly_recvbuf *b, uint64_t offset, const uint8_t *
 {
     while (len > 0) {
         size_t in_block = (size_t)(offset % VLY_RECVBUF_BLOCK);
-        size_t n = (size_t)min_u64(len, VLY_RECVBUF_BLOCK - in_block);
+        size_t n = (size_t)vly_min_u64(len, VLY_RECVBUF_BLOCK - in_block);
 
         memcpy(*block_slot(b, offset) + in_block, src, n);
         offset += n;
@@ -240,7 +231,7 @@ static int insert_ahead(struct vly_recvbuf *b, uint64_t begin, uint64_t end)
 
 int vly_recvbuf_insert(struct vly_recvbuf *b, uint64_t offset, struct vly_span data, bool fin)
 {
-    uint64_t begin = max_u64(offset, b->frontier), end = offset + data.len;
+    uint64_t begin = vly_max_u64(offset, b->frontier), end = offset + data.len;
     int err = final_check(b, end, fin);
 
     assert(offset <= VLY_VARINT_MAX && data.len <= VLY_VARINT_MAX - offset); /* RULE 36 */
@@ -258,7 +249,7 @@ int vly_recvbuf_insert(struct vly_recvbuf *b, uint64_t offset, struct vly_span d
     }
     if (begin == b->frontier && begin < end)
         frontier_advance(b, end);
-    b->highest = max_u64(b->highest, end);
+    b->highest = vly_max_u64(b->highest, end);
     if (fin)
         b->final_bytes = end;
     return 0;
@@ -273,7 +264,7 @@ static struct vly_recv_piece frame_piece(const struct vly_recvbuf *b, uint64_t b
 static struct vly_recv_piece block_piece(const struct vly_recvbuf *b, uint64_t begin, uint64_t end)
 {
     size_t in_block = (size_t)(begin % VLY_RECVBUF_BLOCK);
-    size_t len = (size_t)min_u64(end - begin, VLY_RECVBUF_BLOCK - in_block);
+    size_t len = (size_t)vly_min_u64(end - begin, VLY_RECVBUF_BLOCK - in_block);
 
     return (struct vly_recv_piece){begin, {*block_slot(b, begin) + in_block, len}};
 }
@@ -312,7 +303,7 @@ int vly_recvbuf_discard(struct vly_recvbuf *b, uint64_t end, bool fin)
 
     if (err != 0)
         return err;
-    b->highest = max_u64(b->highest, end);
+    b->highest = vly_max_u64(b->highest, end);
     if (fin)
         b->final_bytes = end;
     return 0;

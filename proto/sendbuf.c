@@ -11,19 +11,10 @@
 #include <assert.h>
 #include <string.h>
 
+#include "num.h"
 #include "wire.h"
 
 #define FIRST_BLOCKS_CAP 4u
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
 
 static void *alloc_resize(const struct vly_sendbuf *b, void *ptr, size_t old_size, size_t size)
 {
@@ -156,7 +147,7 @@ int vly_sendbuf_reserve(struct vly_sendbuf *b, uint8_t **ptr, size_t *len)
     if (b->end >= blocks_end(b) && block_append(b) != 0)
         return VLY_E_NOMEM;
     *ptr = byte_at(b, b->end, &room);
-    *len = (size_t)min_u64(min_u64(*len, room), VLY_VARINT_MAX - b->end);
+    *len = (size_t)vly_min_u64(vly_min_u64(*len, room), VLY_VARINT_MAX - b->end);
     return 0;
 }
 
@@ -165,7 +156,7 @@ int vly_sendbuf_commit(struct vly_sendbuf *b, size_t len, bool fin)
     int err;
 
     assert(!b->fin);
-    assert(len <= blocks_end(b) - min_u64(b->end, blocks_end(b)));
+    assert(len <= blocks_end(b) - vly_min_u64(b->end, blocks_end(b)));
     err = vly_rangeset_add(&b->pending, b->end, b->end + len);
     if (err != 0)
         return err;
@@ -188,7 +179,7 @@ bool vly_sendbuf_has_pending(const struct vly_sendbuf *b)
 bool vly_sendbuf_peek(const struct vly_sendbuf *b, uint64_t max_end, size_t max_len,
                       struct vly_send_piece *out)
 {
-    uint64_t allowed_end = max_u64(max_end, b->sent_end);
+    uint64_t allowed_end = vly_max_u64(max_end, b->sent_end);
     const struct vly_range *first = b->pending.r;
 
     if (b->pending.n == 0) {
@@ -198,7 +189,7 @@ bool vly_sendbuf_peek(const struct vly_sendbuf *b, uint64_t max_end, size_t max_
     if (max_len == 0 || first->begin >= allowed_end)
         return false;
     out->offset = first->begin;
-    out->len = (size_t)min_u64(min_u64(first->end, allowed_end) - first->begin, max_len);
+    out->len = (size_t)vly_min_u64(vly_min_u64(first->end, allowed_end) - first->begin, max_len);
     out->fin = b->fin_pending && out->offset + out->len == b->end;
     return true;
 }
@@ -218,13 +209,13 @@ void vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_piece *piece,
     for (uint64_t at = piece->offset; at < end;) {
         size_t room;
         const uint8_t *src = byte_at(b, at, &room);
-        size_t n = (size_t)min_u64(room, end - at);
+        size_t n = (size_t)vly_min_u64(room, end - at);
 
         memcpy(dst, src, n);
         dst += n;
         at += n;
     }
-    b->sent_end = max_u64(b->sent_end, end);
+    b->sent_end = vly_max_u64(b->sent_end, end);
     if (piece->fin)
         b->fin_pending = false;
 }
@@ -297,7 +288,7 @@ int vly_sendbuf_on_acked(struct vly_sendbuf *b, const struct vly_send_piece *pie
 
 int vly_sendbuf_on_lost(struct vly_sendbuf *b, const struct vly_send_piece *piece)
 {
-    uint64_t begin = max_u64(piece->offset, b->base);
+    uint64_t begin = vly_max_u64(piece->offset, b->base);
     uint64_t end = piece->offset + piece->len;
     struct vly_range gap;
 

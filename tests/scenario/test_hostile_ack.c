@@ -533,6 +533,30 @@ static void test_hostile_ack_scattered(void **state)
     pair_free(p);
 }
 
+/* RULE 20: more than the delay that was announced, 5 ms, is not believed, even where it would fit.
+ */
+static void test_hostile_ack_delay_beyond_the_announced(void **state)
+{
+    struct pair *p = pair_new(NULL, NULL);
+    uint64_t offset = 0;
+    struct raw r;
+
+    (void)state;
+    begin(&r, p); /* the smallest round trip is RAW_RTT_NS */
+    for (unsigned i = 0; i < 30; i++) {
+        struct vly_ack_fields fields;
+
+        offset += pair_write_some(p, PAIR_SERVER, 0, offset, 1000, false);
+        raw_run(&r, 3 * RAW_RTT_NS);
+        assert_true(vly_ackset_fields(&r.received, p->now_ns, &fields));
+        fields.delay_us = 15000;
+        write_ack(&r, &fields);
+    }
+    assert_in_range(pair_stats(p, PAIR_SERVER).smoothed_rtt_ns, 3 * RAW_RTT_NS - VLY_MS(6),
+                    3 * RAW_RTT_NS);
+    pair_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -552,6 +576,7 @@ int main(void)
         cmocka_unit_test(test_hostile_ack_never),
         cmocka_unit_test(test_hostile_ack_never_but_talking),
         cmocka_unit_test(test_hostile_ack_scattered),
+        cmocka_unit_test(test_hostile_ack_delay_beyond_the_announced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,6 +179,13 @@ static void reset_twice_with_another_size(struct raw *r)
     raw_send(r);
 }
 
+static void end_of_another_size_after_reset(struct raw *r)
+{
+    vly_frame_reset_encode(raw_packet(r), 0, 1, 200);
+    raw_stream(r, 0, 100, 50, true);
+    raw_send(r);
+}
+
 static void end_below_what_a_stopped_stream_brought(struct raw *r)
 {
     vly_conn_stop_stream(r->p->side[PAIR_SERVER].conn, 0, 1);
@@ -216,18 +223,6 @@ static void the_last_stream_allowed(struct raw *r)
 static void stream_of_2_to_the_62(struct raw *r)
 {
     bytes(r, "08 fffffffffffffffe 00 00");
-    raw_send(r);
-}
-
-static void reset_of_more_streams(struct raw *r)
-{
-    vly_frame_reset_encode(raw_packet(r), 512, 1, 0);
-    raw_send(r);
-}
-
-static void credit_for_more_streams(struct raw *r)
-{
-    vly_frame_max_stream_data_encode(raw_packet(r), 512, 1);
     raw_send(r);
 }
 
@@ -391,13 +386,12 @@ static const struct {
     BREACH(reset_of_another_size, VLY_CLOSE_FINAL_SIZE),
     BREACH(reset_below_the_data, VLY_CLOSE_FINAL_SIZE),
     BREACH(reset_twice_with_another_size, VLY_CLOSE_FINAL_SIZE),
+    BREACH(end_of_another_size_after_reset, VLY_CLOSE_FINAL_SIZE),
     BREACH(end_below_what_a_stopped_stream_brought, VLY_CLOSE_FINAL_SIZE),
     BREACH(data_again_with_another_content, NOTHING), /* RULE 35 */
     BREACH(more_streams_than_allowed, VLY_CLOSE_STREAM_LIMIT),
     BREACH(the_last_stream_allowed, NOTHING),
     BREACH(stream_of_2_to_the_62, VLY_CLOSE_STREAM_LIMIT),
-    BREACH(reset_of_more_streams, VLY_CLOSE_STREAM_LIMIT),
-    BREACH(credit_for_more_streams, VLY_CLOSE_STREAM_LIMIT),
     BREACH(data_of_a_stream_of_the_receiver, VLY_CLOSE_STREAM_STATE),
     BREACH(reset_of_a_stream_of_the_receiver, VLY_CLOSE_STREAM_STATE),
     BREACH(stop_of_a_stream_of_the_receiver, VLY_CLOSE_STREAM_STATE),

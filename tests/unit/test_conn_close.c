@@ -523,6 +523,26 @@ static void test_conn_close_and_hello_again(void **state)
     pair_free(p);
 }
 
+/* RULE 40: no memory to remember what is sent: that is said at once, not waited for. */
+static void test_conn_close_when_nothing_can_be_sent(void **state)
+{
+    struct pair *p = pair_new(NULL, NULL);
+    struct test_counting_alloc *a = &client(p)->alloc.counting;
+
+    (void)state;
+    pair_begin(p);
+    for (int i = 0; i < 4; i++) {
+        pair_flush(p, i % 2 == 0 ? PAIR_CLIENT : PAIR_SERVER);
+        pair_deliver(p, i % 2 == 0 ? PAIR_CLIENT : PAIR_SERVER);
+    }
+    assert_string_equal(client(p)->log, "C");
+    a->fail_at = a->requests + 1;
+    assert_int_equal(pair_flush(p, PAIR_CLIENT), 0);
+    assert_int_equal(closed(p, PAIR_CLIENT)->err, VLY_E_NOMEM);
+    assert_int_equal(vly_endpoint_deadline(client(p)->ep), VLY_NEVER);
+    pair_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -545,6 +565,7 @@ int main(void)
         cmocka_unit_test(test_conn_close_when_memory_fails),
         cmocka_unit_test(test_conn_close_with_the_last_numbers),
         cmocka_unit_test(test_conn_close_and_hello_again),
+        cmocka_unit_test(test_conn_close_when_nothing_can_be_sent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

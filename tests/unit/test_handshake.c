@@ -385,6 +385,31 @@ static void test_handshake_two_servers_fall_silent(void **state)
     pair_free(p);
 }
 
+/* RULE 20: which of two HELLOs an ACCEPT answers cannot be told: no sample then. */
+static void test_handshake_ambiguous_round_trip(void **state)
+{
+    struct pair *p = pair_new(NULL, NULL);
+
+    (void)state;
+    pair_begin(p);
+    for (unsigned i = 0; i < 2; i++) {
+        pair_flush(p, i == 0 ? PAIR_CLIENT : PAIR_SERVER);
+        pair_deliver(p, i == 0 ? PAIR_CLIENT : PAIR_SERVER);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(pair_flush(p, PAIR_CLIENT), i + 1); /* both are under way */
+        pair_wait(p, VLY_HELLO_TIMER_NS);
+        pair_serve_deadline(p, PAIR_CLIENT);
+    }
+    pair_drop_nth(p, PAIR_CLIENT, 1);
+    pair_deliver(p, PAIR_CLIENT);
+    pair_flush(p, PAIR_SERVER);
+    pair_deliver(p, PAIR_SERVER);
+    assert_string_equal(client(p)->log, "C");
+    assert_int_equal(pair_stats(p, PAIR_CLIENT).smoothed_rtt_ns, 0);
+    pair_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_handshake_hellos_dropped),
         cmocka_unit_test(test_handshake_unknown_is_small_and_rare),
         cmocka_unit_test(test_handshake_two_servers_fall_silent),
+        cmocka_unit_test(test_handshake_ambiguous_round_trip),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,7 +104,8 @@ VLY_MUST_USE int vly_conn_open_stream(struct vly_conn *c, uint64_t *id);
  * waits for a gap to close, which a stream of the peer may bring with its opening. */
 VLY_MUST_USE int vly_conn_set_order(struct vly_conn *c, uint64_t id, enum vly_order order);
 
-/* Bytes the stream would take now. At 0, WRITABLE follows once reserve or write has met that too. */
+/* Bytes the stream would take now. At 0, WRITABLE follows once reserve or write has met that too.
+ */
 size_t vly_conn_write_room(const struct vly_conn *c, uint64_t id);
 /* Room inside the send buffer to be filled in place: *len in: wanted, out: given (at least 1).
  * VLY_E_AGAIN when there is none now, VLY_E_STATE when the stream cannot be written, VLY_E_NOMEM.

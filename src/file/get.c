@@ -223,7 +223,7 @@ static int open_sink(struct vly_ask *a, const struct vly_msg *m, struct vly_sink
 
 void vly_get_on_info(struct vly_ask *a, const struct vly_msg *m)
 {
-    struct vly_sink *sink;
+    struct vly_sink *sink = NULL;
     struct vly_fault why;
 
     if (a->state != VLY_ASKED || m->size == VLY_SIZE_UNKNOWN) {

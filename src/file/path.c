@@ -6,6 +6,7 @@
 #include "file/path.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,16 +53,12 @@ int vly_path_check(struct vly_span path)
 
 char *vly_path_join(const char *a, const char *b)
 {
-    size_t a_len = strlen(a), b_len = strlen(b);
-    size_t slash = a_len > 0 && b_len > 0 ? 1 : 0;
-    char *out = malloc(a_len + slash + b_len + 1);
+    const char *slash = *a != '\0' && *b != '\0' ? "/" : "";
+    size_t size = strlen(a) + strlen(slash) + strlen(b) + 1;
+    char *out = malloc(size);
 
-    if (out == NULL)
-        return NULL;
-    memcpy(out, a, a_len);
-    if (slash > 0)
-        out[a_len] = '/';
-    memcpy(out + a_len + slash, b, b_len + 1);
+    if (out != NULL)
+        (void)snprintf(out, size, "%s%s%s", a, slash, b);
     return out;
 }
 
@@ -163,7 +160,7 @@ static size_t escape_unit(const uint8_t *p, size_t left, enum backslash backslas
     size_t len = utf8_decode(p, left, &value), n = 0;
 
     if (len == 1 && value == '\\' && backslash == BACKSLASH_DOUBLED) {
-        memcpy(unit, "\\\\", 2);
+        unit[0] = unit[1] = '\\';
         n = 2;
     } else if (len > 0 && !is_deceptive(value)) {
         memcpy(unit, p, len);

@@ -5,6 +5,7 @@
  */
 #include "file/recv.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,6 +135,7 @@ static int keep_early(struct vly_receiver *r, uint64_t offset, struct vly_span d
         e->data = grown;
         e->cap = needed * 2;
     }
+    assert(e->data != NULL);
     memcpy(e->data + e->len, &head, sizeof head);
     memcpy(e->data + e->len + sizeof head, data.data, data.len);
     e->len = needed;

@@ -25,7 +25,7 @@ static int open_source(const struct vly_request *q, struct vly_source **out, str
 
 void vly_get_start(struct vly_request *q)
 {
-    struct vly_source *source;
+    struct vly_source *source = NULL;
     struct vly_fault why;
 
     q->state = VLY_REQUEST_WAITING;

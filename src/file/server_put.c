@@ -79,7 +79,7 @@ static int open_sink(struct vly_request *q, const struct vly_msg *m, struct vly_
 void vly_put_start(struct vly_request *q, const struct vly_msg *m)
 {
     struct vly_session *s = q->session;
-    struct vly_sink *sink;
+    struct vly_sink *sink = NULL;
     struct vly_fault why;
 
     q->state = VLY_REQUEST_WAITING;

@@ -3,6 +3,8 @@
  */
 #include "file/server_internal.h"
 
+#include <assert.h>
+
 static void send_info(struct vly_request *q, const struct vly_source *source)
 {
     vly_ctl_send(&q->session->ctl, &(struct vly_msg){.type = VLY_MSG_INFO,
@@ -35,6 +37,7 @@ void vly_get_start(struct vly_request *q)
         vly_request_fail(q, &why);
         return;
     }
+    assert(source != NULL);
     q->state = VLY_REQUEST_CONTENT;
     send_info(q, source);
     vly_request_tell_begin(q, source->size_bytes);

@@ -185,6 +185,28 @@ static void test_client_ready_after_stop(void **state)
     end(&f, VLY_E_PROTOCOL);
 }
 
+/* The directories of a tree are made first, one in the other; its files do not rely on that. */
+static void test_client_put_tree_requests(void **state)
+{
+    struct fixture f;
+
+    tmpdir_mkdir(*state, "out/f");
+    tmpdir_write(*state, "out/f/file", "abc", 3);
+    begin(&f, state, VLY_PUT, 0); /* to "g", as "g/f" */
+    assert_string_equal(peer_find(f.peer, VLY_MSG_MKDIR, 0)->text, "g");
+    assert_null(peer_find(f.peer, 0, 1));
+    peer_send_hex(f.peer, "32 01 00");
+    fake_run(f.w.pair);
+    assert_string_equal(peer_find(f.peer, VLY_MSG_MKDIR, 1)->text, "g/f");
+    assert_null(peer_find(f.peer, 0, 2));
+    peer_send_hex(f.peer, "32 01 01");
+    fake_run(f.w.pair);
+    assert_string_equal(peer_find(f.peer, VLY_MSG_PUT, 2)->text, "g/f/file");
+    assert_int_equal(peer_find(f.peer, VLY_MSG_PUT, 2)->m.flags, VLY_PUT_MAKE_PARENTS);
+    assert_int_equal(peer_find(f.peer, VLY_MSG_PUT, 2)->m.size, 3);
+    end(&f, VLY_E_CLOSED);
+}
+
 /* ---- content ---- */
 
 static void test_client_get_lies(void **state)
@@ -470,6 +492,7 @@ int main(void)
         IN_WORLD(test_client_first_message),
         IN_WORLD(test_client_stream_violations),
         IN_WORLD(test_client_ready_after_stop),
+        IN_WORLD(test_client_put_tree_requests),
         IN_WORLD(test_client_get_lies),
         IN_WORLD(test_client_content_before_info),
         IN_WORLD(test_client_get_fails_part_way),

@@ -206,7 +206,9 @@ static void test_server_get_confirmed_or_not(void **state)
         fake_run(f.pair);
         assert_int_equal(f.peer->streams[1].bytes, 10000);
         assert_true(f.peer->streams[1].ended);
-        assert_non_null(peer_find(f.peer, VLY_MSG_END, 1));
+        assert_int_equal(peer_find(f.peer, VLY_MSG_INFO, 1)->m.size, 10000);
+        assert_int_equal(peer_find(f.peer, VLY_MSG_HASHES, 1)->m.count, 1);
+        assert_int_equal(peer_find(f.peer, VLY_MSG_END, 1)->m.size, 10000);
         assert_int_equal(f.w.ends_ok, 0); /* not before the client said so */
         peer_send_hex(f.peer, cases[i].answer);
         fake_run(f.pair);
@@ -216,6 +218,33 @@ static void test_server_get_confirmed_or_not(void **state)
         assert_int_equal(f.w.server_err, cases[i].want);
         server_end(&f);
     }
+}
+
+/* Files that go at the same time take turns: none waits for another one's end. */
+static void test_server_get_takes_turns(void **state)
+{
+    static const uint64_t size = 3000000, n = 4;
+    bool ended = false;
+    uint64_t least = size;
+    struct server_fixture f;
+
+    tmpdir_fill(*state, "root/f", size, 1);
+    server_begin(&f, state);
+    for (uint64_t i = 0; i < n; i++) {
+        struct vly_msg get = get_msg(i, peer_open_stream(f.peer, true), "f");
+
+        peer_send(f.peer, &get);
+    }
+    while (!ended) {
+        assert_true(fake_step(f.pair));
+        for (uint64_t i = 1; i <= n; i++)
+            ended |= f.peer->streams[i].ended;
+    }
+    for (uint64_t i = 1; i <= n; i++)
+        if (f.peer->streams[i].bytes < least)
+            least = f.peer->streams[i].bytes;
+    assert_in_range(least, size / 5, size); /* the link itself favours some */
+    server_end(&f);
 }
 
 /* DONE for content that has not gone out, and HASHES for what the client does not send. */
@@ -346,7 +375,7 @@ static void test_server_listing_not_read(void **state)
     server_begin(&f, state);
     fake_run(f.pair);
     f.peer->reads_control = false;
-    for (unsigned i = 0; i < 10; i++)
+    for (unsigned i = 0; i < 60; i++) /* all of it would be more than the backlog may be */
         peer_send(f.peer, &(struct vly_msg){.type = VLY_MSG_LIST, .request = i, .recursive = 1});
     steps = fake_steps(f.pair);
     fake_run(f.pair);
@@ -412,6 +441,7 @@ int main(void)
         IN_WORLD(test_server_ignores_unknown_requests),
         IN_WORLD(test_server_control_stream_given_up),
         IN_WORLD(test_server_get_confirmed_or_not),
+        IN_WORLD(test_server_get_takes_turns),
         IN_WORLD(test_server_get_answers_too_early),
         IN_WORLD(test_server_get_before_its_stream),
         IN_WORLD(test_server_get_stream_given_up),

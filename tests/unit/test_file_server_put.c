@@ -89,8 +89,10 @@ static void test_server_put_wrong_chunk_hash(void **state)
         m = put_msg(1, stream, sizeof content, "f");
         peer_send(f.peer, &m);
         fake_run(f.pair);
-        if (before)
+        if (before) { /* and one so far ahead that it must not take its place */
             peer_send_hex(f.peer, "30 13 01 00 01 11*16");
+            peer_send_hex(f.peer, "30 14 01 4400 01 22*16");
+        }
         fake_run(f.pair);
         peer_content(f.peer, stream, content, sizeof content - 1, false);
         if (!before)

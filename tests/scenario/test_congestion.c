@@ -103,6 +103,8 @@ static void test_two_flows_share(void **state)
     const struct vly_bulk_spec spec = {.bytes = UINT64_C(1) << 40, .order = VLY_ANY_ORDER};
     const struct vly_endpoint_config client = {.allow_plain = true};
     const struct vly_link_spec link = {LINK};
+    const uint64_t seconds = scenario_scaled(20, 8);
+    const uint64_t link_bytes = seconds * 100 * SCENARIO_MBIT;
     struct vly_conn_stats stats[2];
     struct vly_bulk second;
     struct scenario s;
@@ -116,15 +118,15 @@ static void test_two_flows_share(void **state)
     assert_int_equal(vly_world_share_link(s.world, SERVER, 2, CLIENT), 0);
     scenario_transfer(&s, &spec);
     assert_int_equal(vly_bulk_join(&second, &s.bulk, 2, &spec), 0);
-    scenario_run_any(&s, VLY_S(20));
+    scenario_run_any(&s, VLY_S(seconds));
     vly_bulk_stats(&s.bulk, VLY_CLIENT, &stats[0]);
     vly_bulk_stats(&second, VLY_CLIENT, &stats[1]);
     for (int i = 0; i < 2; i++)
         print_message("  %" PRIu64 " MB\n", stats[i].stream_bytes_received / 1000000);
-    assert_true(stats[0].stream_bytes_received > 20 * 12500000 / 4);
-    assert_true(stats[1].stream_bytes_received > 20 * 12500000 / 4);
+    assert_true(stats[0].stream_bytes_received > link_bytes / 4);
+    assert_true(stats[1].stream_bytes_received > link_bytes / 4);
     assert_true(stats[0].stream_bytes_received + stats[1].stream_bytes_received >
-                UINT64_C(20) * 12500000 / 100 * 93);
+                link_bytes / 100 * 93);
     vly_bulk_fini(&second);
     scenario_fini(&s);
 }

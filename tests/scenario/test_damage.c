@@ -116,9 +116,7 @@ static void test_forged_close_is_ignored(void **state)
     scenario_link(&s, &(struct vly_link_spec){LINK});
     s.hooks = (struct vly_world_hooks){&ears, on_sent, NULL};
     scenario_transfer(&s, &(struct vly_bulk_spec){.bytes = BYTES});
-    while (s.bulk.finished_ns == VLY_NEVER) {
-        scenario_run_any(&s, vly_world_now_ns(s.world) + VLY_MS(1));
-        assert_true(vly_world_now_ns(s.world) < VLY_S(1));
+    while (scenario_continue(&s, VLY_MS(1))) {
         for (unsigned to = CLIENT; to <= SERVER && ears.cid[to] != 0; to++) {
             size_t len = forge_close(packet, ears.cid[to] ^ 1, ears.pn[to] + 100);
 
@@ -146,9 +144,7 @@ static void test_garbage_is_dropped(void **state)
     scenario_init(&s, 1);
     scenario_link(&s, &(struct vly_link_spec){LINK});
     scenario_transfer(&s, &(struct vly_bulk_spec){.bytes = BYTES});
-    while (s.bulk.finished_ns == VLY_NEVER) {
-        scenario_run_any(&s, vly_world_now_ns(s.world) + VLY_MS(1));
-        assert_true(vly_world_now_ns(s.world) < VLY_S(1));
+    while (scenario_continue(&s, VLY_MS(1))) {
         for (unsigned to = CLIENT; to <= SERVER; to++)
             for (int i = 0; i < 10; i++) {
                 size_t len = 1 + (size_t)vly_prng_below(&prng, sizeof(packet) - 1);

@@ -150,7 +150,7 @@ static void test_handshake_flood_keeps_nothing(void **state)
     struct witness w = {0};
     struct vly_endpoint_stats stats;
     struct scenario s;
-    uint64_t memory_bytes;
+    uint64_t memory_bytes, sent_pkts;
 
     (void)state;
     scenario_init(&s, 1);
@@ -167,6 +167,12 @@ static void test_handshake_flood_keeps_nothing(void **state)
     assert_int_equal(stats.conns, 0);
     assert_in_range(w.sent_pkts, 1, 1000);
     assert_true(w.sent_bytes <= 120 * w.sent_pkts); /* SPEC 2: RETRY is under 120 */
+    sent_pkts = w.sent_pkts;
+    w.hello_len--; /* one byte of padding less, and a right tag */
+    vly_suite_plain.seal(NULL, 0, w.hello, 0, w.hello_len - VLY_TAG_BYTES);
+    inject(&s, STRANGER, SERVER, w.hello, w.hello_len);
+    vly_world_run(s.world, vly_world_now_ns(s.world) + VLY_S(1));
+    assert_int_equal(w.sent_pkts, sent_pkts);
     assert_null(vly_world_failure(s.world));
     scenario_fini(&s);
 }
@@ -229,11 +235,22 @@ static void test_servers_fall_silent(void **state)
         vly_world_run(s.world, vly_world_now_ns(s.world) + VLY_S(60));
         assert_true(vly_world_datagrams(s.world) - before <= 1);
     }
+    /* Nor is the answer ever as large as what it answers. */
+    vly_endpoint_stats(vly_world_endpoint(s.world, SERVER), &stats);
+    assert_int_equal(stats.unknown_sent, 1);
+    (void)make_packet(VLY_PACKET_DATA, 50, packet);
+    inject(&s, CLIENT, SERVER, packet, VLY_UNKNOWN_BYTES);
+    vly_endpoint_stats(vly_world_endpoint(s.world, SERVER), &stats);
+    assert_int_equal(stats.unknown_sent, 1);
+    inject(&s, CLIENT, SERVER, packet, VLY_UNKNOWN_BYTES + 1);
+    vly_endpoint_stats(vly_world_endpoint(s.world, SERVER), &stats);
+    assert_int_equal(stats.unknown_sent, 2);
+    vly_world_run(s.world, vly_world_now_ns(s.world) + VLY_S(60));
     for (uint64_t i = 0; i < 2000; i++) /* within 2 ms */
         inject(&s, CLIENT, SERVER, packet, make_packet(VLY_PACKET_DATA, 100 + i, packet));
     vly_world_run(s.world, vly_world_now_ns(s.world) + VLY_S(60));
     vly_endpoint_stats(vly_world_endpoint(s.world, SERVER), &stats);
-    assert_in_range(stats.unknown_sent, 2, 101);
+    assert_in_range(stats.unknown_sent, 3, 102);
     assert_int_equal(stats.conns_made, 0);
     assert_null(vly_world_failure(s.world));
     scenario_fini(&s);

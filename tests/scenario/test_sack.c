@@ -222,9 +222,7 @@ static void test_replays_during_a_transfer(void **state)
     scenario_link(&s, &(struct vly_link_spec){LINK, .queue_bytes = 1000000});
     s.hooks = (struct vly_world_hooks){&tape, NULL, tape_arrived};
     scenario_transfer(&s, &(struct vly_bulk_spec){.bytes = 1000000});
-    while (s.bulk.finished_ns == VLY_NEVER) {
-        scenario_run_any(&s, vly_world_now_ns(s.world) + VLY_MS(1));
-        assert_true(vly_world_now_ns(s.world) < VLY_S(2));
+    while (scenario_continue(&s, VLY_MS(1))) {
         for (int i = 0; i < 10 && tape.n > 0; i++)
             replay(&s, &tape, (size_t)vly_prng_below(&prng, tape.n),
                    vly_world_now_ns(s.world) + vly_prng_below(&prng, VLY_MS(1)));

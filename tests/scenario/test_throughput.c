@@ -8,6 +8,7 @@
 #include "support/scenario.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 #define GIB (UINT64_C(1) << 30)
@@ -26,13 +27,13 @@ static void report(const char *name, const struct scenario *s, uint64_t bytes, u
  * included.
  *
  * Start-up: 125 ms of set-up, then slow start doubles ten datagrams of 9000 bytes until they fill
- * the path of 62.5 MB, ten round trips; leaving it takes up to five slower ones (RFC 9406): 0.9 s
- * at most, during which half of the rate is used. In 24 GB, 19.2 s, this is 2.3 %; headers are 0.5
- * %; the overshoot of slow start, a path at most, is sent twice: 0.3 %. */
+ * the path of 62.5 MB, ten round trips: 0.7 s, almost all of the rate lost. In 20 GB, 16 s, this
+ * is 4.2 %; headers are 0.5 %. Slow start's overshoot, five halves of the path at most
+ * (test_paths.c), queues meanwhile. */
 static void test_cubic_fills_a_long_fast_path(void **state)
 {
     const uint64_t rate = 10000 * (uint64_t)SCENARIO_MBIT;
-    const uint64_t bytes = scenario_scaled(24, 1) * 1000000000;
+    const uint64_t bytes = scenario_scaled(20000, 500) * 1000000;
     const struct vly_conn_config conn = {
         .max_datagram_bytes = 9000, .window_max_bytes = GIB / 4, .send_buffer_max_bytes = GIB / 4};
     struct scenario s;
@@ -45,7 +46,7 @@ static void test_cubic_fills_a_long_fast_path(void **state)
     scenario_run(&s, VLY_S(60));
     report("10 Gbit/s x 50 ms", &s, bytes, rate);
     assert_true((double)s.elapsed_ns / 1e9 < (double)bytes / (double)rate / 0.985 + 0.7);
-    if (bytes >= UINT64_C(24000000000))
+    if (bytes >= UINT64_C(20000000000))
         assert_true((double)bytes / ((double)s.elapsed_ns / 1e9) >= 0.95 * (double)rate);
     assert_int_equal(s.sender.pto_count, 0);
     assert_true(s.sender.retransmits * 9000 < 5 * UINT64_C(62500000) / 2);
@@ -53,10 +54,11 @@ static void test_cubic_fills_a_long_fast_path(void **state)
 }
 
 /* 1 Gbit/s, 20 ms, 1 % loss both ways: every byte once. 100 MB are 69,881 packets: 706 are sent
- * again, with five deviations of 26. CUBIC without a lucky streak does 12 packets a round trip, 0.9
- * MB/s. */
+ * again, with five deviations of 26. CUBIC does 12 packets a round trip there, 0.9 MB/s. */
 static void test_fast_path_with_loss(void **state)
 {
+    const uint64_t bytes = scenario_scaled(100, 20) * 1000000;
+    const double expected = (double)bytes / 1431 * 0.0101;
     struct scenario s;
 
     (void)state;
@@ -64,21 +66,22 @@ static void test_fast_path_with_loss(void **state)
     scenario_link(&s, &(struct vly_link_spec){.rate_bytes_per_s = 1000 * SCENARIO_MBIT,
                                               .delay_ns = VLY_MS(10),
                                               .loss = 0.01});
-    scenario_transfer(&s, &(struct vly_bulk_spec){.bytes = 100000000, .order = VLY_ANY_ORDER});
+    scenario_transfer(&s, &(struct vly_bulk_spec){.bytes = bytes, .order = VLY_ANY_ORDER});
     scenario_run(&s, VLY_S(600));
-    report("1 Gbit/s x 20 ms x 1 %", &s, 100000000, 1000 * SCENARIO_MBIT);
-    assert_int_equal(s.receiver.stream_bytes_received, 100000000);
-    assert_in_range(s.sender.retransmits, 706 - 130, 706 + 130);
+    report("1 Gbit/s x 20 ms x 1 %", &s, bytes, 1000 * SCENARIO_MBIT);
+    assert_int_equal(s.receiver.stream_bytes_received, bytes);
+    assert_true(fabs((double)s.sender.retransmits - expected) < 5 * sqrt(expected));
     assert_int_equal(s.sender.spurious_losses, 0);
-    assert_true(s.elapsed_ns < VLY_S(140));
+    assert_true((double)s.elapsed_ns / 1e9 < (double)bytes / 0.7e6);
     scenario_fini(&s);
 }
 
-/* A controller that does not take loss for congestion fills the same path: 97 % of its 900 Mbit/s.
- */
+/* A controller that does not take loss for congestion fills the same path: 95 % of its 900 Mbit/s,
+ * of which 3 % are headers and 1 % is sent again; 0.2 s for set-up and the last repairs. */
 static void test_fixed_rate_ignores_loss(void **state)
 {
     const uint64_t rate = 900 * SCENARIO_MBIT;
+    const uint64_t bytes = scenario_scaled(200, 40) * 1000000;
     struct scenario s;
 
     (void)state;
@@ -88,11 +91,10 @@ static void test_fixed_rate_ignores_loss(void **state)
     scenario_link(&s, &(struct vly_link_spec){.rate_bytes_per_s = 1000 * SCENARIO_MBIT,
                                               .delay_ns = VLY_MS(10),
                                               .loss = 0.01});
-    scenario_transfer(&s, &(struct vly_bulk_spec){.bytes = 200000000, .order = VLY_ANY_ORDER});
+    scenario_transfer(&s, &(struct vly_bulk_spec){.bytes = bytes, .order = VLY_ANY_ORDER});
     scenario_run(&s, VLY_S(600));
-    report("fixed 900 Mbit/s, 1 %", &s, 200000000, rate);
-    /* 3 % of headers, 1 % sent again, and 0.2 s for set-up and the last repairs. */
-    assert_true((double)s.elapsed_ns / 1e9 < 0.2 + 200e6 / ((double)rate * 0.95));
+    report("fixed 900 Mbit/s, 1 %", &s, bytes, rate);
+    assert_true((double)s.elapsed_ns / 1e9 < 0.2 + (double)bytes / ((double)rate * 0.95));
     scenario_fini(&s);
 }
 
@@ -103,7 +105,7 @@ static void test_volume(void **state)
     const uint64_t rate = 100000 * (uint64_t)SCENARIO_MBIT;
     const char *given = getenv("VLY_SCENARIO_BYTES");
     const uint64_t bytes =
-        given != NULL ? strtoull(given, NULL, 0) : scenario_scaled(64 * GIB, GIB / 2);
+        given != NULL ? strtoull(given, NULL, 0) : scenario_scaled(64 * GIB, GIB / 4);
     const struct vly_conn_config conn = {
         .max_datagram_bytes = 9000, .window_max_bytes = 1000000, .send_buffer_max_bytes = 1000000};
     struct scenario s;

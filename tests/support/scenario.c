@@ -188,6 +188,12 @@ void scenario_run_any(struct scenario *s, uint64_t until_ns)
     s->elapsed_ns = f->finished_ns != VLY_NEVER ? f->finished_ns - f->begin_ns : VLY_NEVER;
 }
 
+bool scenario_continue(struct scenario *s, uint64_t ns)
+{
+    scenario_run_any(s, vly_world_now_ns(s->world) + ns);
+    return s->bulk.finished_ns == VLY_NEVER && !s->bulk.is_over;
+}
+
 static const char *end_of(const struct vly_bulk_side *side)
 {
     if (!side->is_closed)

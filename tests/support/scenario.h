@@ -89,6 +89,9 @@ void scenario_outage(struct scenario *s, uint64_t begin_ns, uint64_t end_ns);
 void scenario_run(struct scenario *s, uint64_t until_ns);
 /* The same for a transfer that may end otherwise: only broken rules fail. */
 void scenario_run_any(struct scenario *s, uint64_t until_ns);
+/* scenario_run_any for another `ns`; whether there is something left to come: use it to look in on
+ * a transfer from time to time. */
+bool scenario_continue(struct scenario *s, uint64_t ns);
 /* Whether all arrived and was acknowledged. */
 bool scenario_is_intact(const struct scenario *s);
 const struct vly_link_counters *scenario_counters(const struct scenario *s, enum scenario_way way);

@@ -280,6 +280,8 @@ static void test_link_damage(void **state)
             for (int bit = 0; bit < 8; bit++)
                 bits += data[k] >> bit & 1;
         assert_true(bits == 0 || (bits == 1 && out[0].damage_bit < out[0].len * 8));
+        if (bits == 1)
+            assert_int_equal(data[out[0].damage_bit / 8], 1 << out[0].damage_bit % 8);
         flipped += bits == 1;
     }
     assert_share(cut, N, 0.5);

@@ -12,54 +12,8 @@
 #include "file/stats.h"
 
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- telling ---- */
-
-void vly_client_notice(struct vly_file_client *c, const char *fmt, ...)
-{
-    char text[VLY_FAULT_TEXT];
-    va_list args;
-
-    if (c->events->on_notice == NULL)
-        return;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    c->events->on_notice(c->ctx, text);
-}
-
-void vly_client_record(struct vly_file_client *c, int err, const char *fmt, ...)
-{
-    va_list args;
-
-    if (c->fault.err != 0)
-        return;
-    c->fault.err = err;
-    va_start(args, fmt);
-    vsnprintf(c->fault.text, sizeof c->fault.text, fmt, args);
-    va_end(args);
-}
-
-void vly_client_tell_progress(struct vly_file_client *c, const struct vly_ask *a, bool now)
-{
-    const struct vly_task *t = a->task;
-    struct vly_file_progress p = {.path = t->kind == VLY_TASK_PUT ? t->local : t->remote,
-                                  .file_bytes = t->counted ? t->size_bytes : UINT64_MAX,
-                                  .file_done_bytes = a->done_bytes,
-                                  .total_bytes = t->counted ? c->total_bytes : UINT64_MAX,
-                                  .total_done_bytes = c->done_bytes,
-                                  .files = c->files,
-                                  .files_done = c->files_done};
-
-    if (c->events->on_progress == NULL)
-        return;
-    if (vly_pace_is_due(&c->pace, c->done_bytes, c->spec.now_ns) || now)
-        c->events->on_progress(c->ctx, &p);
-}
 
 /* ---- tasks ---- */
 

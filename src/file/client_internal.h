@@ -116,13 +116,13 @@ void vly_client_step(struct vly_file_client *c);
 void vly_client_violation(struct vly_file_client *c, const char *what);
 /* Puts a task at the end of the queue; takes it. */
 void vly_client_queue(struct vly_file_client *c, struct vly_task *t);
+
+/* ---- client_request.c ---- */
+
 void vly_client_tell_progress(struct vly_file_client *c, const struct vly_ask *a, bool now);
 void vly_client_notice(struct vly_file_client *c, const char *fmt, ...) VLY_PRINTF(2, 3);
 /* Records a failure that is about `shown` ("cannot get ..."), printable. */
 void vly_client_record(struct vly_file_client *c, int err, const char *fmt, ...) VLY_PRINTF(3, 4);
-
-/* ---- client_request.c ---- */
-
 /* A task; the strings are copied. NULL: out of memory. */
 struct vly_task *vly_task_new(enum vly_task_kind kind, const char *remote, const char *local);
 /* Makes the request of a task, with a stream if asked; takes the task on success. VLY_E_AGAIN: no

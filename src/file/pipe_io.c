@@ -290,10 +290,11 @@ static int fd_source_read(struct vly_source *source, uint8_t *dst, size_t *len, 
                           struct vly_fault *why)
 {
     struct fd_source *s = (struct fd_source *)source;
-    size_t left = s->len - s->pos;
+    size_t left;
 
-    if (s->running)
+    if (s->running) /* the buffer is the thread's */
         return VLY_E_AGAIN;
+    left = s->len - s->pos;
     if (left == 0 && s->fault.err != 0)
         return vly_fault_set(why, s->fault.err, "%s", s->fault.text);
     if (left == 0 && !s->ended) {

@@ -341,8 +341,7 @@ static void session_stats(const struct vly_session *s, struct vly_transfer_stats
 }
 
 /* Why the connection ended, in words; false when all is well. */
-static bool explain_close(const struct vly_session *s, int err, uint64_t code, const char *reason,
-                          struct vly_fault *why)
+static bool explain_close(int err, uint64_t code, const char *reason, struct vly_fault *why)
 {
     bool by_application = err == 0 || err == VLY_E_CLOSED; /* on this side, or on the other */
     char text[VLY_FAULT_TEXT / 2];
@@ -352,8 +351,7 @@ static bool explain_close(const struct vly_session *s, int err, uint64_t code, c
     if (by_application)
         err = vly_err_from_wire(code);
     vly_escape_text(text, sizeof text, vly_span_str(reason));
-    vly_fault_set(why, err, "%s: %s", vly_session_client(s),
-                  text[0] != '\0' ? text : vly_err_text(err));
+    vly_fault_set(why, err, "%s", text[0] != '\0' ? text : vly_err_text(err));
     return true;
 }
 
@@ -377,7 +375,7 @@ static void on_closed(void *user, int err, uint64_t code, const char *reason)
 
     vly_jobs_hold(&s->jobs);
     s->closing = true;
-    failed = explain_close(s, err, code, reason, &why);
+    failed = explain_close(err, code, reason, &why);
     end_all_requests(s, failed ? &why : NULL);
     session_stats(s, &stats);
     failure = (struct vly_failure){.err = failed ? why.err : 0, .text = why.text};

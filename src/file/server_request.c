@@ -42,12 +42,11 @@ void vly_request_tell_progress(struct vly_request *q, uint64_t done_bytes)
                                       q->kind == VLY_MSG_PUT, &p);
 }
 
-/* "CLIENT: PATH: reason", as the user reads it. */
+/* "PATH: reason"; the client is told beside it. */
 static void explain(const struct vly_request *q, const struct vly_fault *why, char *text,
                     size_t cap)
 {
-    snprintf(text, cap, "%s: %s: %s", vly_session_client(q->session), vly_shown(q->path).text,
-             why->text);
+    snprintf(text, cap, "%s: %s", vly_shown(q->path).text, why->text);
 }
 
 static void tell_end(const struct vly_request *q, const struct vly_fault *why)

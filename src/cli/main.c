@@ -110,6 +110,7 @@ int main(int argc, char **argv)
     (void)setlocale(LC_CTYPE, "");
     /* A reader that goes away is an error to report, and a transfer to end properly. */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is then an error like a full disk */
     code = dispatch(argc, argv);
     if ((fflush(stdout) != 0 || ferror(stdout) != 0) && code == VLY_EXIT_OK) {
         (void)fprintf(stderr, "volley: writing to standard output failed\n");

@@ -18,6 +18,7 @@ struct row {
     const char *name;
     struct vly_link_spec to_client, to_server;
     double lost_share; /* of the packets to the client */
+    double clump_pkts; /* how many are lost together, which widens the spread by the root of it */
     uint64_t median_ns, p90_ns;
 };
 
@@ -32,7 +33,7 @@ static void run_seed(const struct row *row, uint64_t seed)
     struct scenario s;
 
     scenario_init(&s, seed);
-    if (row->lost_share >= 0.5) /* 10 s of patience are too few for some seeds, see below */
+    if (row->lost_share >= 0.5) /* the default of 10 s is too little for some seeds, see below */
         scenario_conn(&s, &(struct vly_conn_config){.answer_timeout_ns = VLY_S(20)});
     s.link[TO_CLIENT] = row->to_client;
     s.link[TO_SERVER] = row->to_server;
@@ -48,6 +49,7 @@ static void run_seed(const struct row *row, uint64_t seed)
 static void run_row(const struct row *row)
 {
     double expected = PACKETS * row->lost_share / (1 - row->lost_share);
+    double deviation = sqrt(expected * row->clump_pkts);
     size_t seeds = scenario_seeds();
     uint64_t median, p90;
 
@@ -60,9 +62,10 @@ static void run_row(const struct row *row)
                   row->name, (unsigned long long)median, (unsigned long long)p90, expected,
                   (unsigned long long)scenario_quantile(&elapsed, 0.5) / 1000000,
                   (unsigned long long)scenario_quantile(&elapsed, 0.9) / 1000000);
-    /* The median of 30 runs strays by a fifth of a deviation or so, probes come on top. */
+    /* The median of 30 runs strays by a quarter of a deviation; probes, two for each of up to six
+     * silences, come on top. */
     assert_true((double)median >= 0.8 * expected - 2 && (double)median <= 1.15 * expected + 4);
-    assert_true((double)p90 <= 1.25 * expected + 3 * sqrt(expected) + 6);
+    assert_true((double)p90 <= 1.05 * expected + 2.5 * deviation + 12);
     assert_true(scenario_quantile(&elapsed, 0.5) <= row->median_ns);
     assert_true(scenario_quantile(&elapsed, 0.9) <= row->p90_ns);
 }
@@ -71,16 +74,17 @@ static void run_row(const struct row *row)
  * without loss. At 1 and 5 % the model's windows of 12 and 5.5 packets give 1.1 and 2.5 s, less
  * what slow start brings before the first loss. From 20 % on the window is at its minimum: 874
  * packets by two a round trip are 8.7 s, 1398 are 14 s; with half of the probes and of their
- * answers lost too, most round trips then wait for a timer of up to 500 ms that finds nothing in
- * three of four cases. */
+ * answers lost too, most round trips then wait for a timer of up to 500 ms that gets no answer in
+ * nine of sixteen cases. Twenty of these in a row, all that 10 s of patience hold, happen in one of
+ * some hundred such runs. */
 static void test_loss_both_ways(void **state)
 {
     static const struct row rows[] = {
-        {"0 %", {DEEP_LINK}, {DEEP_LINK}, 0, VLY_MS(225), VLY_MS(225)},
-        {"1 %", {LINK, .loss = 0.01}, {LINK, .loss = 0.01}, 0.01, VLY_MS(1100), VLY_MS(2000)},
-        {"5 %", {LINK, .loss = 0.05}, {LINK, .loss = 0.05}, 0.05, VLY_MS(3500), VLY_MS(4500)},
-        {"20 %", {LINK, .loss = 0.2}, {LINK, .loss = 0.2}, 0.2, VLY_S(12), VLY_S(15)},
-        {"50 %", {LINK, .loss = 0.5}, {LINK, .loss = 0.5}, 0.5, VLY_S(90), VLY_S(120)},
+        {"0 %", {DEEP_LINK}, {DEEP_LINK}, 0, 1, VLY_MS(225), VLY_MS(225)},
+        {"1 %", {LINK, .loss = 0.01}, {LINK, .loss = 0.01}, 0.01, 1, VLY_MS(1100), VLY_MS(2000)},
+        {"5 %", {LINK, .loss = 0.05}, {LINK, .loss = 0.05}, 0.05, 1, VLY_MS(3500), VLY_MS(4500)},
+        {"20 %", {LINK, .loss = 0.2}, {LINK, .loss = 0.2}, 0.2, 1, VLY_S(12), VLY_S(15)},
+        {"50 %", {LINK, .loss = 0.5}, {LINK, .loss = 0.5}, 0.5, 1, VLY_S(90), VLY_S(120)},
     };
 
     (void)state;
@@ -94,7 +98,7 @@ static void test_loss_in_bursts(void **state)
 {
     static const struct vly_link_spec bursty = {DEEP_LINK, .burst_enter = 0.01, .burst_leave = 0.3,
                                                 .burst_loss = 1};
-    const struct row row = {"bursts, 3.2 %", bursty, bursty, 0.0323, VLY_MS(1000), VLY_S(4)};
+    const struct row row = {"bursts, 3.2 %", bursty, bursty, 0.0323, 5.7, VLY_MS(1000), VLY_S(4)};
 
     (void)state;
     run_row(&row);
@@ -105,9 +109,9 @@ static void test_loss_in_bursts(void **state)
  * but the probes of a silence. */
 static void test_loss_of_acknowledgements(void **state)
 {
-    const struct row few = {"ACKs alone, 20 %", {DEEP_LINK}, {DEEP_LINK, .loss = 0.2}, 0,
+    const struct row few = {"ACKs alone, 20 %", {DEEP_LINK}, {DEEP_LINK, .loss = 0.2}, 0, 1,
                             VLY_MS(700),        VLY_MS(1300)};
-    const struct row half = {"ACKs alone, 50 %", {DEEP_LINK}, {DEEP_LINK, .loss = 0.5}, 0,
+    const struct row half = {"ACKs alone, 50 %", {DEEP_LINK}, {DEEP_LINK, .loss = 0.5}, 0, 1,
                              VLY_MS(1400),       VLY_S(4)};
 
     (void)state;

@@ -63,7 +63,7 @@ static void test_reorder_by_a_thousand_packets(void **state)
     (void)state;
     scenario_init(&s, scenario_first_seed());
     scenario_conn(&s,
-                  &(struct vly_conn_config){.window_bytes = 5000000, .window_max_bytes = 5000000});
+                  &(struct vly_conn_config){.window_bytes = 8000000, .window_max_bytes = 8000000});
     scenario_link(&s, &fast);
     s.link[TO_CLIENT].reorder = 0.001;
     s.link[TO_CLIENT].reorder_ns = VLY_MS(12);

@@ -72,13 +72,26 @@ static int open_component(int dir, const char *name, int flags)
     return fd;
 }
 
+/* Makes a directory that will still be there after a crash: files below it are reported as durable.
+ */
+static int make_durable(int dir, const char *name)
+{
+    int fd, err;
+
+    if (mkdirat(dir, name, 0777) != 0)
+        return errno == EEXIST ? 0 : -1;
+    fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    err = fd < 0 ? -1 : fsync(fd);
+    close_quietly(fd);
+    return err;
+}
+
 /* Opens the directory `name` of `dir`, which it closes; makes it first when asked. */
 static int step_into(int dir, const char *name, enum vly_parents parents)
 {
     int fd = open_component(dir, name, O_PATH | O_DIRECTORY);
 
-    if (fd < 0 && errno == ENOENT && parents == VLY_PARENTS_MAKE &&
-        (mkdirat(dir, name, 0777) == 0 || errno == EEXIST))
+    if (fd < 0 && errno == ENOENT && parents == VLY_PARENTS_MAKE && make_durable(dir, name) == 0)
         fd = open_component(dir, name, O_PATH | O_DIRECTORY);
     close_quietly(dir);
     return fd;

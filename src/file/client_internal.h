@@ -91,6 +91,7 @@ struct vly_file_client {
     size_t n_asks;
     struct vly_put_tree tree;
     size_t syncing; /* local directories being synced */
+    uint64_t dirs_made;
     uint64_t next_id;
     bool open, started; /* the link is; the server's START came */
     bool stepping, again;

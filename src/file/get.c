@@ -211,6 +211,8 @@ static int open_sink(struct vly_ask *a, const struct vly_msg *m, struct vly_sink
             vly_sink_open_fd(out, STDOUT_FILENO, &vly_receiver_sink_events, &a->receiver, &c->jobs);
         return err == 0 ? 0 : vly_fault_plain(why, err);
     }
+    if (*local_name(c, a->task) == '\0')
+        return vly_fault_set(why, VLY_E_PROTOCOL, "the server calls its own directory a file");
     if (a->task->named && c->dest_name != NULL && c->where_is_dir)
         return vly_fault_set(why, VLY_E_NOT_FOUND, "the directory '%s' to put it in does not exist",
                              vly_shown(c->dest_name).text);

@@ -6,8 +6,12 @@
 #include "file/dirsync.h"
 #include "file/path.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define SYNCING_MAX 64u /* directories being synced in the thread pool */
 
 int vly_list_prepare(struct vly_file_client *c, const struct vly_client_options *opt,
                      struct vly_fault *why)
@@ -50,6 +54,12 @@ static int make_local(struct vly_file_client *c, const char *path, uint16_t mode
         return 0;
     if (err != 0)
         return vly_fault_last(why, err);
+    if (c->syncing >= SYNCING_MAX) { /* each holds a descriptor */
+        int failed = fsync(parent_fd) == 0 ? 0 : errno;
+
+        close(parent_fd);
+        return failed == 0 ? 0 : vly_fault_errno(why, failed);
+    }
     c->syncing++;
     if (vly_dirsync_start(&sync, &c->jobs, parent_fd, on_dir_synced, c) != 0) {
         c->syncing--;
@@ -136,12 +146,12 @@ static int take_entry(struct vly_ask *a, const struct vly_msg *m, const char *pa
 
     if (remote == NULL || local == NULL)
         err = vly_fault_plain(why, VLY_E_NOMEM);
-    else if (m->kind == VLY_KIND_DIRECTORY)
+    else if (m->kind == VLY_KIND_DIRECTORY && ++c->dirs_made <= VLY_CLIENT_ENTRIES_MAX)
         err = make_local(c, local, m->mode, why);
     else if (m->kind == VLY_KIND_OTHER)
         vly_client_notice(c, "left out, neither a file nor a directory: %s",
                           vly_shown(remote).text);
-    else if (c->queued >= VLY_CLIENT_ENTRIES_MAX)
+    else if (m->kind == VLY_KIND_DIRECTORY || c->queued >= VLY_CLIENT_ENTRIES_MAX)
         err = vly_fault_set(why, VLY_E_LIMIT,
                             "the directory holds too many files to be got at "
                             "once; get its parts one by one");

@@ -116,7 +116,8 @@ static void fd_sink_work(void *arg)
         }
         done += n > 0 ? (size_t)n : 0;
     }
-    if (s->writing.len == 0 && s->to_file && fsync(s->fd) != 0 && errno == EIO)
+    if (s->writing.len == 0 && s->to_file && fsync(s->fd) != 0 && errno != EINVAL &&
+        errno != EROFS && errno != ENOTSUP) /* those cannot be synced at all */
         vly_fault_errno(&s->fault, errno);
 }
 

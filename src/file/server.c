@@ -215,7 +215,8 @@ static void on_stream(void *user, uint64_t stream)
             s->link->ops->reset(s->link, q->stream, VLY_WIRE_CANCELLED);
             vly_request_free(q);
         } else if (q->kind == VLY_MSG_GET && q->state == VLY_REQUEST_WAITING) {
-            vly_get_start(q);
+            vly_get_start(q); /* which sends, and what fails by it is freed: begin again */
+            next = s->requests;
         } else if (q->kind == VLY_MSG_PUT && q->stream == stream) {
             vly_put_on_stream(q);
         }

@@ -52,6 +52,9 @@ static int check_target(const struct vly_file_sink *s, struct vly_fault *why)
         return errno == ENOENT ? 0 : vly_fault_errno(why, errno);
     if (S_ISDIR(st.st_mode))
         return vly_fault_plain(why, VLY_E_IS_DIRECTORY);
+    /* A device or a pipe is never replaced by a file; a link is, and what it points to is left. */
+    if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+        return vly_fault_plain(why, VLY_E_NOT_REGULAR);
     return s->replace ? 0 : vly_fault_plain(why, VLY_E_EXISTS);
 }
 

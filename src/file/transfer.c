@@ -58,6 +58,15 @@ static int check_transport(const struct vly_transport_options *t, struct vly_fau
     return 0;
 }
 
+/* Silence is borne for twice the time an answer may take, within what can be announced (SPEC 2.10).
+ */
+static uint64_t idle_timeout_ns(uint64_t timeout_ns)
+{
+    if (timeout_ns <= VLY_S(15))
+        return VLY_S(30);
+    return timeout_ns < VLY_S(300) ? 2 * timeout_ns : VLY_S(600);
+}
+
 /* `t` was checked. */
 static struct vly_driver_options driver_options(const struct vly_transport_options *t)
 {
@@ -70,6 +79,7 @@ static struct vly_driver_options driver_options(const struct vly_transport_optio
     o.conn.send_buffer_max_bytes = t->window_bytes;
     o.conn.handshake_timeout_ns = t->timeout_ns;
     o.conn.answer_timeout_ns = t->timeout_ns;
+    o.conn.idle_timeout_ns = idle_timeout_ns(t->timeout_ns);
     o.conn.application = APPLICATION;
     if (t->io != NULL)
         (void)vly_io_parse(t->io, &o.udp.io);
@@ -281,6 +291,7 @@ static int start_client(struct vly_client *c, struct uv_loop_s *loop,
         .opt = opt, .now_ns = vly_clock_now_ns, .on_finished = on_finished, .owner = c};
     int err = check_transport(&opt->transport, why);
 
+    allow_many_files();
     if (err != 0 || (err = vly_file_client_new(&c->files, &spec, why)) != 0)
         return err;
     if ((err = connect_client(c, loop, opt, why)) != 0)

@@ -255,6 +255,24 @@ static void test_client_get_lies(void **state)
     }
 }
 
+/* "HOST/" asks for everything; a server that calls its own directory a file is not believed. */
+static void test_client_root_is_no_file(void **state)
+{
+    struct fixture f;
+
+    fw_begin(&f.w, state);
+    f.w.no_server = true;
+    assert_int_equal(fw_start(&f.w, VLY_GET, "", "out"), 0);
+    f.peer = malloc(sizeof *f.peer);
+    assert_non_null(f.peer);
+    peer_begin(f.peer, f.w.pair, FAKE_SERVER);
+    peer_wait_open(f.peer);
+    fake_run(f.w.pair);
+    peer_send_hex(f.peer, "01 01 01");
+    send_info(&f, 3);
+    end(&f, VLY_E_PROTOCOL);
+}
+
 /* All content before INFO, then nothing, an error, or the rest. */
 static void test_client_content_before_info(void **state)
 {
@@ -494,6 +512,7 @@ int main(void)
         IN_WORLD(test_client_ready_after_stop),
         IN_WORLD(test_client_put_tree_requests),
         IN_WORLD(test_client_get_lies),
+        IN_WORLD(test_client_root_is_no_file),
         IN_WORLD(test_client_content_before_info),
         IN_WORLD(test_client_get_fails_part_way),
         IN_WORLD(test_client_escapes_what_the_server_says),

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void test_sink_any_order_any_size(void **state)
@@ -132,6 +133,24 @@ static void test_sink_target_exists(void **state)
     assert_null(f.sink);
     tmpdir_assert_content(f.dir, "target", "old");
     sink_end(&f, true);
+}
+
+/* A pipe, like a device, is not a file to replace, whatever was asked. */
+static void test_sink_target_is_a_pipe(void **state)
+{
+    for (int replace = 0; replace < 2; replace++) {
+        struct sink_fixture f;
+        struct stat st;
+
+        sink_begin(&f, state, 3);
+        assert_int_equal(mkfifo(tmpdir_at(f.dir, "target"), 0600), 0);
+        f.spec.replace = replace != 0;
+        assert_int_equal(sink_open(&f), VLY_E_NOT_REGULAR);
+        assert_int_equal(lstat(tmpdir_at(f.dir, "target"), &st), 0);
+        assert_true(S_ISFIFO(st.st_mode));
+        assert_int_equal(unlink(tmpdir_at(f.dir, "target")), 0);
+        sink_end(&f, false);
+    }
 }
 
 static void test_sink_target_replaced_at_the_end(void **state)
@@ -309,6 +328,7 @@ int main(void)
         IN_TMPDIR(test_sink_wrong_hash),
         IN_TMPDIR(test_sink_wrong_size),
         IN_TMPDIR(test_sink_more_than_announced),
+        IN_TMPDIR(test_sink_target_is_a_pipe),
         IN_TMPDIR(test_sink_target_exists),
         IN_TMPDIR(test_sink_target_replaced_at_the_end),
         IN_TMPDIR(test_sink_target_appears),

@@ -9,7 +9,9 @@
  * need send only four ACKs a round trip (SPEC 5.1). Growth per ACK is not limited (L is infinite)
  * on the unpaced paths below VLY_CC_UNPACED_RTT_NS either: one ACK stands for up to 64 packets
  * there. On those paths delay is the hosts' scheduling and says nothing. Rounds in which the window
- * is not used up decide nothing.
+ * is not used up decide nothing. In the round in which CSS begins, a smaller RTT that is still an
+ * eighth above the last round's is jitter and lowers the baseline only: were CSS left for it by the
+ * round's last ACK, the round would not count and slow start would last one longer.
  */
 #include "cc.h"
 
@@ -65,8 +67,8 @@ static void take_sample(struct vly_hystart *h, uint64_t rtt_ns)
     } else if (h->in_css && h->round_samples >= ROUND_SAMPLES &&
                h->round_min_ns < h->css_baseline_ns) {
         /* The delay went away again: leaving slow start would have been premature. */
-        h->in_css = false;
-        h->css_baseline_ns = VLY_NEVER;
+        h->in_css = h->css_rounds == 0 && delay_has_grown(h);
+        h->css_baseline_ns = h->in_css ? h->round_min_ns : VLY_NEVER;
     }
 }
 

@@ -33,7 +33,8 @@ struct test_counting_alloc {
 };
 void test_counting_alloc_init(struct test_counting_alloc *a, uint64_t fail_at);
 
-/* The seed of a property: VLY_SEED (decimal or 0x...) or else one from the clock; printed. */
+/* The seed of a property: VLY_SEED (decimal or 0x...) or else 1, so that `./dev test` says the same
+ * of the same code; `./dev seeds` tries others. Printed. */
 uint64_t test_seed(void);
 /* A number of 0 to 62 bits, each width as likely: all lengths of varint, and their limits. */
 uint64_t test_random_varint(struct vly_prng *p);

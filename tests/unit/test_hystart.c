@@ -163,6 +163,31 @@ static void test_hystart_resumes_when_the_delay_goes_away(void **state)
     assert_true(r.left);
 }
 
+/* A round's last sample is its smallest by a millisecond, yet far above the round before: jitter.
+ * The round in which CSS began counts, so that the fifth after it begins without slow start. */
+static void test_hystart_jitter_in_the_round_of_entry(void **state)
+{
+    struct vly_ack_sample last = {.acked_bytes = ACKED,
+                                  .latest_rtt_ns = VLY_MS(59),
+                                  .smoothed_rtt_ns = VLY_MS(60),
+                                  .min_rtt_ns = VLY_MS(40),
+                                  .cwnd_limited = true};
+    struct run r;
+
+    (void)state;
+    run_init(&r, VLY_MS(40));
+    round_of(&r, VLY_MS(40), 10);
+    round_of(&r, VLY_MS(60), 10);
+    assert_int_equal(vly_hystart_on_ack(&r.h, &last, &r.left), ACKED / 4);
+    for (unsigned n = 2; n <= 5; n++) {
+        round_of(&r, VLY_MS(60), 10);
+        assert_int_equal(r.grown_bytes, 10 * (ACKED / 4));
+    }
+    assert_false(r.left);
+    round_of(&r, VLY_MS(60), 1);
+    assert_true(r.left);
+}
+
 /* Below a millisecond delay is the scheduler's. */
 static void test_hystart_ignores_delay_on_short_paths(void **state)
 {
@@ -202,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_hystart_decides_on_the_smallest_of_several_samples),
         cmocka_unit_test(test_hystart_conservative_rounds_then_leave),
         cmocka_unit_test(test_hystart_resumes_when_the_delay_goes_away),
+        cmocka_unit_test(test_hystart_jitter_in_the_round_of_entry),
         cmocka_unit_test(test_hystart_ignores_delay_on_short_paths),
         cmocka_unit_test(test_hystart_application_limited_rounds_decide_nothing),
     };

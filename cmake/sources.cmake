@@ -11,10 +11,16 @@ function(volley_library name)
     add_library(${name} STATIC ${sources})
 endfunction()
 
-# Program `name` from all files that match the pattern; no files, no target.
-function(volley_program name pattern)
-    file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${pattern})
-    if(sources)
-        add_executable(${name} ${sources})
-    endif()
+# Takes main.c and cmd_*.c out of a library made of a program's folder.
+function(volley_without_commands name)
+    get_target_property(sources ${name} SOURCES)
+    list(FILTER sources EXCLUDE REGEX "/(main|cmd_[a-z0-9_]+)\\.c$")
+    set_target_properties(${name} PROPERTIES SOURCES "${sources}")
+endfunction()
+
+# Program `name` from all files that match the patterns.
+function(volley_program name)
+    list(TRANSFORM ARGN PREPEND ${PROJECT_SOURCE_DIR}/)
+    file(GLOB sources CONFIGURE_DEPENDS ${ARGN})
+    add_executable(${name} ${sources})
 endfunction()

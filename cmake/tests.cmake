@@ -7,6 +7,7 @@ set(VLY_PYTHON /usr/bin/python3)
 set(VLY_TEST_ENVIRONMENT
     VOLLEY_SRC=${PROJECT_SOURCE_DIR}
     VOLLEY_BIN=${PROJECT_BINARY_DIR}/bin/volley
+    VOLLEY_BENCH_BIN=${PROJECT_BINARY_DIR}/bin/volley-bench
     PYTHONDONTWRITEBYTECODE=1
     UBSAN_OPTIONS=print_stacktrace=1
     TSAN_OPTIONS=halt_on_error=1)
@@ -73,7 +74,7 @@ endfunction()
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka>=1.1)
 volley_library(volley_test_support tests/support/*.c)
 target_include_directories(volley_test_support PUBLIC ${PROJECT_SOURCE_DIR}/tests)
-target_link_libraries(volley_test_support PUBLIC volley_lib PkgConfig::CMOCKA)
+target_link_libraries(volley_test_support PUBLIC volley_bench PkgConfig::CMOCKA)
 
 volley_fuzzers()
 if(VLY_FUZZ)

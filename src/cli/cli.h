@@ -68,5 +68,6 @@ int vly_cmd_put(int argc, char **argv);
 int vly_cmd_get(int argc, char **argv);
 int vly_cmd_ls(int argc, char **argv);
 int vly_cmd_sim(int argc, char **argv);
+int vly_cmd_bench(int argc, char **argv);
 
 #endif

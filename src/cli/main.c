@@ -28,6 +28,7 @@ static const struct command commands[] = {
     {"get", vly_cmd_get, "download files and directories"},
     {"ls", vly_cmd_ls, "list what a server has"},
     {"sim", vly_cmd_sim, "run the protocol over a simulated link, in virtual time"},
+    {"bench", vly_cmd_bench, "measure Volley against plain TCP on the same path"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -20,13 +20,13 @@ static uint64_t queue_default(const struct vly_link_spec *s)
     return bdp < QUEUE_MIN_BYTES ? QUEUE_MIN_BYTES : (uint64_t)bdp;
 }
 
-int vly_link_init(struct vly_link *l, const struct vly_link_spec *spec, uint64_t seed)
+int vly_link_model_init(struct vly_link_model *l, const struct vly_link_spec *spec, uint64_t seed)
 {
     const double p[] = {spec->loss,    spec->burst_enter, spec->burst_leave,
                         spec->reorder, spec->burst_loss,  spec->duplicate,
                         spec->corrupt, spec->truncate,    spec->ce_mark};
 
-    *l = (struct vly_link){.spec = *spec};
+    *l = (struct vly_link_model){.spec = *spec};
     for (size_t i = 0; i < sizeof(p) / sizeof(p[0]); i++)
         if (!is_probability(p[i]))
             return VLY_E_INVALID;
@@ -40,7 +40,7 @@ int vly_link_init(struct vly_link *l, const struct vly_link_spec *spec, uint64_t
     return 0;
 }
 
-int vly_link_change(struct vly_link *l, const struct vly_link_change *change)
+int vly_link_model_change(struct vly_link_model *l, const struct vly_link_change *change)
 {
     uint64_t earliest_ns = l->changes_n > 0 ? l->changes[l->changes_n - 1].at_ns : 0;
 
@@ -53,7 +53,7 @@ int vly_link_change(struct vly_link *l, const struct vly_link_change *change)
 }
 
 /* Lets the queue empty itself at the present rate from now_ns until `until_ns`. */
-static void drain(struct vly_link *l, uint64_t until_ns)
+static void drain(struct vly_link_model *l, uint64_t until_ns)
 {
     uint64_t rate = l->spec.rate_bytes_per_s;
     uint64_t passed_ns = until_ns - l->now_ns;
@@ -75,7 +75,7 @@ static void drain(struct vly_link *l, uint64_t until_ns)
     l->drained_frac = frac % NS_PER_S;
 }
 
-static void apply(struct vly_link *l, const struct vly_link_change *c)
+static void apply(struct vly_link_model *l, const struct vly_link_change *c)
 {
     switch (c->what) {
     case VLY_LINK_RATE:
@@ -93,7 +93,7 @@ static void apply(struct vly_link *l, const struct vly_link_change *c)
     }
 }
 
-static void advance(struct vly_link *l, uint64_t now_ns)
+static void advance(struct vly_link_model *l, uint64_t now_ns)
 {
     assert(now_ns >= l->now_ns);
     while (l->changes_next < l->changes_n && l->changes[l->changes_next].at_ns <= now_ns) {
@@ -105,14 +105,14 @@ static void advance(struct vly_link *l, uint64_t now_ns)
     drain(l, now_ns);
 }
 
-uint64_t vly_link_backlog_bytes(struct vly_link *l, uint64_t now_ns)
+uint64_t vly_link_model_backlog_bytes(struct vly_link_model *l, uint64_t now_ns)
 {
     advance(l, now_ns);
     return l->backlog_bytes;
 }
 
 /* When the last byte of the backlog will have gone out, at the present rate and those announced. */
-static uint64_t finish_ns(const struct vly_link *l)
+static uint64_t finish_ns(const struct vly_link_model *l)
 {
     uint64_t rate = l->spec.rate_bytes_per_s;
     uint64_t need = l->backlog_bytes * NS_PER_S - l->drained_frac;
@@ -132,7 +132,7 @@ static uint64_t finish_ns(const struct vly_link *l)
     return t_ns;
 }
 
-static bool is_lost(struct vly_link *l)
+static bool is_lost(struct vly_link_model *l)
 {
     const struct vly_link_spec *s = &l->spec;
 
@@ -146,7 +146,7 @@ static bool is_lost(struct vly_link *l)
 }
 
 /* Whether the packet gets as far as the wire. */
-static bool is_admitted(struct vly_link *l, size_t len)
+static bool is_admitted(struct vly_link_model *l, size_t len)
 {
     struct vly_link_counters *n = &l->counters;
 
@@ -166,7 +166,7 @@ static bool is_admitted(struct vly_link *l, size_t len)
     return true;
 }
 
-static uint64_t arrival_ns(struct vly_link *l, uint64_t sent_ns)
+static uint64_t arrival_ns(struct vly_link_model *l, uint64_t sent_ns)
 {
     const struct vly_link_spec *s = &l->spec;
     uint64_t at_ns = vly_time_add(sent_ns, s->delay_ns);
@@ -185,7 +185,8 @@ static uint64_t arrival_ns(struct vly_link *l, uint64_t sent_ns)
     return at_ns;
 }
 
-static void make_copy(struct vly_link *l, uint64_t sent_ns, size_t len, struct vly_link_copy *out)
+static void make_copy(struct vly_link_model *l, uint64_t sent_ns, size_t len,
+                      struct vly_link_copy *out)
 {
     struct vly_link_counters *n = &l->counters;
 
@@ -206,8 +207,8 @@ static void make_copy(struct vly_link *l, uint64_t sent_ns, size_t len, struct v
     n->delivered_bytes += out->len;
 }
 
-unsigned vly_link_offer(struct vly_link *l, uint64_t now_ns, size_t len,
-                        struct vly_link_copy out[2])
+unsigned vly_link_model_offer(struct vly_link_model *l, uint64_t now_ns, size_t len,
+                              struct vly_link_copy out[2])
 {
     struct vly_link_counters *n = &l->counters;
     uint64_t sent_ns;
@@ -234,14 +235,14 @@ unsigned vly_link_offer(struct vly_link *l, uint64_t now_ns, size_t len,
     return 2;
 }
 
-uint64_t vly_link_drops(const struct vly_link *l)
+uint64_t vly_link_model_drops(const struct vly_link_model *l)
 {
     const struct vly_link_counters *n = &l->counters;
 
     return n->lost_pkts + n->queue_dropped_pkts + n->mtu_dropped_pkts + n->outage_dropped_pkts;
 }
 
-void vly_link_damage(const struct vly_link_copy *copy, uint8_t *data)
+void vly_link_model_damage(const struct vly_link_copy *copy, uint8_t *data)
 {
     if (copy->damage_bit != VLY_LINK_UNDAMAGED)
         data[copy->damage_bit / 8] ^= (uint8_t)(1u << copy->damage_bit % 8);

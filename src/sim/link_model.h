@@ -44,7 +44,7 @@ struct vly_link_counters {
     uint64_t queue_max_bytes;
 };
 
-struct vly_link {
+struct vly_link_model {
     struct vly_link_spec spec; /* as changed so far */
     struct vly_prng prng;
     struct vly_link_change changes[VLY_LINK_CHANGES_MAX]; /* rising times */
@@ -68,19 +68,21 @@ struct vly_link_copy {
 
 /* Returns 0, or VLY_E_INVALID when `spec` has a probability outside [0, 1] or a queue over
  * VLY_LINK_QUEUE_MAX. A queue of 0 becomes rate * 2 * delay, at least 64 KiB. */
-VLY_MUST_USE int vly_link_init(struct vly_link *l, const struct vly_link_spec *spec, uint64_t seed);
+VLY_MUST_USE int vly_link_model_init(struct vly_link_model *l, const struct vly_link_spec *spec,
+                                     uint64_t seed);
 /* Announces a change, not earlier than those announced before nor than the last offer. Returns 0,
  * VLY_E_INVALID when it is, VLY_E_LIMIT when there are too many. */
-VLY_MUST_USE int vly_link_change(struct vly_link *l, const struct vly_link_change *change);
+VLY_MUST_USE int vly_link_model_change(struct vly_link_model *l,
+                                       const struct vly_link_change *change);
 /* A packet of `len` bytes (at least 1) enters at `now_ns`, which never falls. Returns how many
  * copies come out, at most two, and fills as many. */
-unsigned vly_link_offer(struct vly_link *l, uint64_t now_ns, size_t len,
-                        struct vly_link_copy out[2]);
+unsigned vly_link_model_offer(struct vly_link_model *l, uint64_t now_ns, size_t len,
+                              struct vly_link_copy out[2]);
 /* Bytes waiting or being sent at `now_ns`, which never falls. */
-uint64_t vly_link_backlog_bytes(struct vly_link *l, uint64_t now_ns);
+uint64_t vly_link_model_backlog_bytes(struct vly_link_model *l, uint64_t now_ns);
 /* Packets that did not come out, whatever the reason. */
-uint64_t vly_link_drops(const struct vly_link *l);
+uint64_t vly_link_model_drops(const struct vly_link_model *l);
 /* Does to the packet's bytes what `copy` says; cutting it to copy->len is left to the caller. */
-void vly_link_damage(const struct vly_link_copy *copy, uint8_t *data);
+void vly_link_model_damage(const struct vly_link_copy *copy, uint8_t *data);
 
 #endif

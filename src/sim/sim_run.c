@@ -73,8 +73,8 @@ static void report(struct vly_world *w, const struct vly_bulk *f, struct vly_sim
     out->retransmits = server.retransmits;
     out->lost_packets = server.lost_packets;
     out->spurious_losses = server.spurious_losses;
-    out->link_drops = vly_link_drops(vly_world_link(w, SERVER, CLIENT)) +
-                      vly_link_drops(vly_world_link(w, CLIENT, SERVER));
+    out->link_drops = vly_link_model_drops(vly_world_link(w, SERVER, CLIENT)) +
+                      vly_link_model_drops(vly_world_link(w, CLIENT, SERVER));
     if (out->elapsed_ns > 0)
         out->goodput_bytes_per_s = (double)out->bytes * NS_PER_S / (double)out->elapsed_ns;
     out->trace_hash = vly_world_trace_hash(w);

@@ -39,8 +39,9 @@ struct vly_world {
     uint64_t seed, now_ns;
     struct node *node[VLY_WORLD_NODES_MAX]; /* owned */
     unsigned nodes;
-    struct vly_link *link[VLY_WORLD_NODES_MAX][VLY_WORLD_NODES_MAX]; /* [from][to]: of `links` */
-    struct vly_link *links[LINKS_MAX];                               /* owned */
+    struct vly_link_model
+        *link[VLY_WORLD_NODES_MAX][VLY_WORLD_NODES_MAX]; /* [from][to]: of `links` */
+    struct vly_link_model *links[LINKS_MAX];             /* owned */
     unsigned links_n;
     struct vly_heap arrivals; /* of struct vly_pool_packet */
     struct vly_heap calls;    /* of struct call, owned */
@@ -152,7 +153,7 @@ int vly_world_add_link(struct vly_world *w, unsigned from, unsigned to,
                        const struct vly_link_spec *spec)
 {
     uint64_t stream = STREAM_LINK + from * VLY_WORLD_NODES_MAX + to;
-    struct vly_link *l;
+    struct vly_link_model *l;
     int err;
 
     assert(from < w->nodes && to < w->nodes);
@@ -161,7 +162,7 @@ int vly_world_add_link(struct vly_world *w, unsigned from, unsigned to,
     l = malloc(sizeof(*l));
     if (l == NULL)
         return VLY_E_NOMEM;
-    err = vly_link_init(l, spec, vly_prng_fork(w->seed, stream));
+    err = vly_link_model_init(l, spec, vly_prng_fork(w->seed, stream));
     if (err != 0) {
         free(l);
         return err;
@@ -181,7 +182,7 @@ int vly_world_share_link(struct vly_world *w, unsigned from, unsigned to, unsign
     return 0;
 }
 
-struct vly_link *vly_world_link(struct vly_world *w, unsigned from, unsigned to)
+struct vly_link_model *vly_world_link(struct vly_world *w, unsigned from, unsigned to)
 {
     assert(from < VLY_WORLD_NODES_MAX && to < VLY_WORLD_NODES_MAX);
     return w->link[from][to];
@@ -340,9 +341,9 @@ static void trace(struct vly_world *w, const struct vly_world_view *v)
 
 static void put_on_link(struct vly_world *w, const struct vly_world_view *v)
 {
-    struct vly_link *l = w->link[v->from][v->to];
+    struct vly_link_model *l = w->link[v->from][v->to];
     struct vly_link_copy copy[2];
-    unsigned copies = vly_link_offer(l, v->now_ns, v->data.len, copy);
+    unsigned copies = vly_link_model_offer(l, v->now_ns, v->data.len, copy);
 
     for (unsigned i = 0; i < copies; i++) {
         struct vly_pool_packet *p = vly_pool_get(&w->pool, v->data.len);
@@ -357,7 +358,7 @@ static void put_on_link(struct vly_world *w, const struct vly_world_view *v)
         p->to = (uint16_t)v->to;
         p->len = (uint32_t)copy[i].len;
         memcpy(p->data, v->data.data, copy[i].len);
-        vly_link_damage(&copy[i], p->data);
+        vly_link_model_damage(&copy[i], p->data);
         if (vly_heap_push(&w->arrivals, copy[i].at_ns, p) != 0) {
             vly_pool_put(&w->pool, p);
             vly_world_fail(w, "too many packets under way");

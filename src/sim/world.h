@@ -63,7 +63,7 @@ VLY_MUST_USE int vly_world_add_link(struct vly_world *w, unsigned from, unsigned
 VLY_MUST_USE int vly_world_share_link(struct vly_world *w, unsigned from, unsigned to,
                                       unsigned other);
 /* The link, for announcing changes and reading counters; NULL when there is none. Borrowed. */
-struct vly_link *vly_world_link(struct vly_world *w, unsigned from, unsigned to);
+struct vly_link_model *vly_world_link(struct vly_world *w, unsigned from, unsigned to);
 struct vly_addr vly_world_addr(unsigned node);
 /* The node of an address, at most 255: it need not exist. */
 unsigned vly_world_node_of(struct vly_span addr);

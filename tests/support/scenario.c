@@ -156,9 +156,9 @@ void scenario_change(struct scenario *s, enum scenario_way way, uint64_t at_ns,
                      enum vly_link_quantity what, uint64_t value)
 {
     const struct vly_link_change change = {at_ns, what, value};
-    struct vly_link *l = vly_world_link(s->world, ends[way].from, ends[way].to);
+    struct vly_link_model *l = vly_world_link(s->world, ends[way].from, ends[way].to);
 
-    assert_int_equal(vly_link_change(l, &change), 0);
+    assert_int_equal(vly_link_model_change(l, &change), 0);
 }
 
 void scenario_outage(struct scenario *s, uint64_t begin_ns, uint64_t end_ns)

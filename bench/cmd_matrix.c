@@ -1,0 +1,10 @@
+#include "bench/bench.h"
+
+int bench_cmd_matrix(int argc, char **argv)
+{
+    const struct vly_cli cli = {.command = "bench matrix"};
+
+    (void)argc;
+    (void)argv;
+    return vly_cli_usage(&cli, "is not built yet");
+}

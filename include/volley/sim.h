@@ -25,6 +25,8 @@ struct vly_link_spec {
     double truncate;    /* probability that a packet is cut at a random byte */
     uint64_t mtu_bytes; /* larger datagrams are dropped */
     double ce_mark;     /* probability of an ECN CE mark */
+    bool codel;         /* the queue also drops early, RFC 8289 */
+    uint64_t codel_target_ns, codel_interval_ns; /* 0: 5 ms, 100 ms */
 };
 
 struct vly_sim_options {

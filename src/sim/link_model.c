@@ -36,7 +36,9 @@ int vly_link_model_init(struct vly_link_model *l, const struct vly_link_spec *sp
         l->spec.queue_bytes = queue_default(spec);
     if (spec->mtu_bytes == 0)
         l->spec.mtu_bytes = MTU_DEFAULT;
-    vly_prng_init(&l->prng, seed);
+    for (unsigned i = 0; i < VLY_LINK_CHANCES; i++)
+        vly_prng_init(&l->prng[i], i == 0 ? seed : vly_prng_fork(seed, i));
+    vly_codel_init(&l->codel, spec->codel_target_ns, spec->codel_interval_ns);
     return 0;
 }
 
@@ -132,17 +134,69 @@ static uint64_t finish_ns(const struct vly_link_model *l)
     return t_ns;
 }
 
-static bool is_lost(struct vly_link_model *l)
+/* ---- what befalls a packet, whenever it comes ---- */
+
+struct copy_fate {
+    uint64_t jitter_ns;
+    bool reorder, ce_mark;
+    size_t len;
+    size_t damage_bit;
+};
+
+struct fate {
+    bool lost, burst_lost, duplicate;
+    struct copy_fate copy[2];
+};
+
+static void draw_loss(struct vly_link_model *l, struct fate *f)
 {
+    struct vly_prng *prng = &l->prng[VLY_LINK_CHANCE_LOSS];
     const struct vly_link_spec *s = &l->spec;
 
-    if (vly_prng_chance(&l->prng, l->burst ? s->burst_leave : s->burst_enter))
+    if (vly_prng_chance(prng, l->burst ? s->burst_leave : s->burst_enter))
         l->burst = !l->burst;
-    if (l->burst && vly_prng_chance(&l->prng, s->burst_loss)) {
-        l->counters.burst_lost_pkts++;
-        return true;
-    }
-    return vly_prng_chance(&l->prng, s->loss);
+    f->burst_lost = l->burst && vly_prng_chance(prng, s->burst_loss);
+    f->lost = f->burst_lost || vly_prng_chance(prng, s->loss);
+}
+
+static void draw_copy(const struct vly_link_spec *s, struct vly_prng *delay,
+                      struct vly_prng *damage, size_t len, struct copy_fate *c)
+{
+    *c = (struct copy_fate){.len = len, .damage_bit = VLY_LINK_UNDAMAGED};
+    if (s->jitter_ns > 0)
+        c->jitter_ns = vly_prng_below(delay, s->jitter_ns + 1);
+    c->reorder = vly_prng_chance(delay, s->reorder);
+    if (len > 1 && vly_prng_chance(damage, s->truncate))
+        c->len = 1 + (size_t)vly_prng_below(damage, len - 1);
+    if (vly_prng_chance(damage, s->corrupt))
+        c->damage_bit = (size_t)vly_prng_below(damage, c->len * 8);
+    c->ce_mark = vly_prng_chance(damage, s->ce_mark);
+}
+
+static struct fate draw(struct vly_link_model *l, size_t len)
+{
+    struct vly_prng *second = &l->prng[VLY_LINK_CHANCE_SECOND];
+    struct fate f;
+
+    draw_loss(l, &f);
+    draw_copy(&l->spec, &l->prng[VLY_LINK_CHANCE_DELAY], &l->prng[VLY_LINK_CHANCE_DAMAGE], len,
+              &f.copy[0]);
+    f.duplicate = vly_prng_chance(&l->prng[VLY_LINK_CHANCE_DUPLICATE], l->spec.duplicate);
+    if (f.duplicate)
+        draw_copy(&l->spec, second, second, len, &f.copy[1]);
+    return f;
+}
+
+/* ---- the way through ---- */
+
+/* The queue is a FIFO and the fates of all before are settled: so it is known now when the packet
+ * gets to its head. */
+static bool is_codel_dropped(struct vly_link_model *l)
+{
+    uint64_t head_ns = finish_ns(l);
+    bool is_short = l->backlog_bytes <= l->packet_max_bytes;
+
+    return vly_codel_drops(&l->codel, head_ns, head_ns - l->now_ns, is_short);
 }
 
 /* Whether the packet gets as far as the wire. */
@@ -163,17 +217,19 @@ static bool is_admitted(struct vly_link_model *l, size_t len)
         n->queue_dropped_pkts++;
         return false;
     }
+    if (l->spec.codel && is_codel_dropped(l)) {
+        n->codel_dropped_pkts++;
+        return false;
+    }
     return true;
 }
 
-static uint64_t arrival_ns(struct vly_link_model *l, uint64_t sent_ns)
+static uint64_t arrival_ns(struct vly_link_model *l, uint64_t sent_ns, const struct copy_fate *c)
 {
     const struct vly_link_spec *s = &l->spec;
-    uint64_t at_ns = vly_time_add(sent_ns, s->delay_ns);
+    uint64_t at_ns = vly_time_add(vly_time_add(sent_ns, s->delay_ns), c->jitter_ns);
 
-    if (s->jitter_ns > 0)
-        at_ns = vly_time_add(at_ns, vly_prng_below(&l->prng, s->jitter_ns + 1));
-    if (vly_prng_chance(&l->prng, s->reorder)) {
+    if (c->reorder) {
         l->counters.reordered_pkts++;
         return vly_time_add(at_ns, s->reorder_ns);
     }
@@ -186,25 +242,16 @@ static uint64_t arrival_ns(struct vly_link_model *l, uint64_t sent_ns)
 }
 
 static void make_copy(struct vly_link_model *l, uint64_t sent_ns, size_t len,
-                      struct vly_link_copy *out)
+                      const struct copy_fate *c, struct vly_link_copy *out)
 {
     struct vly_link_counters *n = &l->counters;
 
-    *out = (struct vly_link_copy){arrival_ns(l, sent_ns), len, VLY_LINK_UNDAMAGED, false};
-    if (len > 1 && vly_prng_chance(&l->prng, l->spec.truncate)) {
-        out->len = 1 + (size_t)vly_prng_below(&l->prng, len - 1);
-        n->truncated_pkts++;
-    }
-    if (vly_prng_chance(&l->prng, l->spec.corrupt)) {
-        out->damage_bit = (size_t)vly_prng_below(&l->prng, out->len * 8);
-        n->corrupted_pkts++;
-    }
-    if (vly_prng_chance(&l->prng, l->spec.ce_mark)) {
-        out->ce_mark = true;
-        n->ce_marked_pkts++;
-    }
+    *out = (struct vly_link_copy){arrival_ns(l, sent_ns, c), c->len, c->damage_bit, c->ce_mark};
+    n->truncated_pkts += c->len < len;
+    n->corrupted_pkts += c->damage_bit != VLY_LINK_UNDAMAGED;
+    n->ce_marked_pkts += c->ce_mark;
     n->delivered_pkts++;
-    n->delivered_bytes += out->len;
+    n->delivered_bytes += c->len;
 }
 
 unsigned vly_link_model_offer(struct vly_link_model *l, uint64_t now_ns, size_t len,
@@ -212,26 +259,31 @@ unsigned vly_link_model_offer(struct vly_link_model *l, uint64_t now_ns, size_t 
 {
     struct vly_link_counters *n = &l->counters;
     uint64_t sent_ns;
+    struct fate fate;
 
     assert(len > 0);
     advance(l, now_ns);
     n->offered_pkts++;
     n->offered_bytes += len;
+    if (len > l->packet_max_bytes)
+        l->packet_max_bytes = len;
+    fate = draw(l, len);
     if (!is_admitted(l, len))
         return 0;
     l->backlog_bytes += len;
     if (l->backlog_bytes > n->queue_max_bytes)
         n->queue_max_bytes = l->backlog_bytes;
     sent_ns = finish_ns(l);
-    if (is_lost(l)) { /* on the wire: it has used up its share of the rate */
+    if (fate.lost) { /* on the wire: it has used up its share of the rate */
         n->lost_pkts++;
+        n->burst_lost_pkts += fate.burst_lost;
         return 0;
     }
-    make_copy(l, sent_ns, len, &out[0]);
-    if (!vly_prng_chance(&l->prng, l->spec.duplicate))
+    make_copy(l, sent_ns, len, &fate.copy[0], &out[0]);
+    if (!fate.duplicate)
         return 1;
     n->duplicated_pkts++;
-    make_copy(l, sent_ns, len, &out[1]);
+    make_copy(l, sent_ns, len, &fate.copy[1], &out[1]);
     return 2;
 }
 
@@ -239,7 +291,8 @@ uint64_t vly_link_model_drops(const struct vly_link_model *l)
 {
     const struct vly_link_counters *n = &l->counters;
 
-    return n->lost_pkts + n->queue_dropped_pkts + n->mtu_dropped_pkts + n->outage_dropped_pkts;
+    return n->lost_pkts + n->queue_dropped_pkts + n->codel_dropped_pkts + n->mtu_dropped_pkts +
+           n->outage_dropped_pkts;
 }
 
 void vly_link_model_damage(const struct vly_link_copy *copy, uint8_t *data)

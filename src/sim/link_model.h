@@ -2,17 +2,20 @@
  * link_model - one direction of a network path: when, whether and how each packet comes out.
  *
  *   in --> MTU --> outage --> byte queue --> rate --> loss --> delay + jitter --> out
- *                            (DropTail)            (i.i.d.,    (reorder: held back;
- *                                                   bursts)     duplicate, damage: per copy)
+ *                            (DropTail,            (i.i.d.,    (reorder: held back;
+ *                             CoDel)                bursts)     duplicate, damage: per copy)
  *
  * It knows neither clock nor socket nor payload: the simulator asks in virtual time, an emulator of
- * real packets in real time. A link draws from a PRNG of its own: same seed and same offers, same
- * answers. Rates are exact (no rounding adds up over packets), also across the changes of rate that
- * were announced. Cost: O(1) for a packet, plus the changes passed. No allocation.
+ * real packets in real time. A link draws from PRNGs of its own, one for each kind of chance, and
+ * draws for every packet offered: what befalls the n-th one depends on the seed, n and its size,
+ * neither on times nor on the queue nor on the other kinds. Rates are exact (no rounding adds up
+ * over packets), also across the changes of rate that were announced. Cost: O(1) for a packet, plus
+ * the changes passed. No allocation.
  */
 #ifndef VLY_SIM_LINK_MODEL_H
 #define VLY_SIM_LINK_MODEL_H
 
+#include "sim/codel.h"
 #include "sim/prng.h"
 
 #include <volley/sim.h>
@@ -28,6 +31,16 @@ enum vly_link_quantity {
     VLY_LINK_OUTAGE, /* 1: everything offered is lost, 0: no longer; what is under way arrives */
 };
 
+/* A kind of chance, with draws of its own. */
+enum vly_link_chance {
+    VLY_LINK_CHANCE_LOSS,
+    VLY_LINK_CHANCE_DELAY,
+    VLY_LINK_CHANCE_DUPLICATE,
+    VLY_LINK_CHANCE_DAMAGE,
+    VLY_LINK_CHANCE_SECOND, /* all that befalls the second copy */
+    VLY_LINK_CHANCES,
+};
+
 struct vly_link_change {
     uint64_t at_ns;
     enum vly_link_quantity what;
@@ -39,20 +52,22 @@ struct vly_link_counters {
     uint64_t delivered_pkts, delivered_bytes; /* copies included */
     uint64_t lost_pkts;                       /* at random: i.i.d. and bursts */
     uint64_t burst_lost_pkts;                 /* those of them in the bad state */
-    uint64_t queue_dropped_pkts, mtu_dropped_pkts, outage_dropped_pkts;
+    uint64_t queue_dropped_pkts, codel_dropped_pkts, mtu_dropped_pkts, outage_dropped_pkts;
     uint64_t reordered_pkts, duplicated_pkts, corrupted_pkts, truncated_pkts, ce_marked_pkts;
     uint64_t queue_max_bytes;
 };
 
 struct vly_link_model {
     struct vly_link_spec spec; /* as changed so far */
-    struct vly_prng prng;
+    struct vly_prng prng[VLY_LINK_CHANCES];
+    struct vly_codel codel;
     struct vly_link_change changes[VLY_LINK_CHANGES_MAX]; /* rising times */
     size_t changes_n, changes_next;
     uint64_t now_ns; /* of the last offer; the next two describe this moment */
     uint64_t backlog_bytes;
     uint64_t drained_frac; /* of the backlog's first byte, in 1 / 10^9 bytes */
     uint64_t last_arrival_ns;
+    size_t packet_max_bytes; /* the largest offered so far */
     bool outage;
     bool burst; /* Gilbert-Elliott: in the bad state */
     struct vly_link_counters counters;

@@ -352,6 +352,75 @@ static void test_link_repeats(void **state)
     assert_true(differs);
 }
 
+/* What befalls the n-th packet depends neither on when it comes nor on what the queue makes of
+ * others, nor is it lost for another because of jitter, copies or damage. */
+static void test_link_losses_do_not_depend_on_timing(void **state)
+{
+    const struct vly_link_spec bare = {
+        .loss = 0.05, .burst_enter = 0.02, .burst_leave = 0.3, .burst_loss = 0.8};
+    struct vly_link_spec full = bare;
+    struct vly_link_model a = make(&bare, 13), b;
+    uint64_t lost = 0, queue_dropped = 0, lost_in_queue = 0;
+
+    (void)state;
+    full.rate_bytes_per_s = 1000000;
+    full.queue_bytes = 5000;
+    full.jitter_ns = VLY_MS(1);
+    full.reorder = full.duplicate = full.corrupt = full.truncate = full.ce_mark = 0.2;
+    b = make(&full, 13);
+    for (uint64_t i = 0; i < 20000; i++) {
+        struct vly_link_copy out[2];
+        bool is_lost = vly_link_model_offer(&a, i * VLY_MS(3), 1000, out) == 0;
+        unsigned n = vly_link_model_offer(&b, i * VLY_US(900), 1000, out);
+
+        lost += is_lost;
+        if (b.counters.queue_dropped_pkts > queue_dropped) {
+            queue_dropped = b.counters.queue_dropped_pkts;
+            lost_in_queue += is_lost;
+        } else {
+            assert_int_equal(n == 0, is_lost);
+        }
+    }
+    assert_true(queue_dropped > 1000 && lost > 1000);
+    assert_int_equal(b.counters.lost_pkts + lost_in_queue, lost);
+}
+
+/* The same for all else that is random: two runs with other times differ in nothing but times. */
+static void test_link_copies_do_not_depend_on_timing(void **state)
+{
+    const struct vly_link_spec spec = {.jitter_ns = VLY_MS(1),
+                                       .loss = 0.1,
+                                       .reorder = 0.2,
+                                       .reorder_ns = VLY_MS(3),
+                                       .duplicate = 0.2,
+                                       .corrupt = 0.2,
+                                       .truncate = 0.2,
+                                       .ce_mark = 0.2};
+    struct vly_link_spec busy = spec;
+    struct vly_link_model a = make(&spec, 14), b;
+
+    (void)state;
+    busy.rate_bytes_per_s = 1000000;
+    busy.queue_bytes = 3000;
+    b = make(&busy, 14);
+    for (uint64_t i = 0; i < 10000; i++) {
+        struct vly_link_copy x[2] = {0}, y[2] = {0};
+        uint64_t dropped = b.counters.queue_dropped_pkts;
+        unsigned n = vly_link_model_offer(&a, i * VLY_MS(5), 1000, x);
+        unsigned m = vly_link_model_offer(&b, i * VLY_US(900), 1000, y);
+
+        if (b.counters.queue_dropped_pkts > dropped)
+            continue;
+        assert_int_equal(n, m);
+        for (unsigned k = 0; k < n; k++) {
+            assert_int_equal(x[k].len, y[k].len);
+            assert_int_equal(x[k].damage_bit, y[k].damage_bit);
+            assert_int_equal(x[k].ce_mark, y[k].ce_mark);
+        }
+    }
+    assert_true(b.counters.queue_dropped_pkts > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +439,8 @@ int main(void)
         cmocka_unit_test(test_link_damage),
         cmocka_unit_test(test_link_bursts),
         cmocka_unit_test(test_link_repeats),
+        cmocka_unit_test(test_link_losses_do_not_depend_on_timing),
+        cmocka_unit_test(test_link_copies_do_not_depend_on_timing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include "bench/lab_guard.h"
 #include "bench/netdev.h"
 #include "bench/netns.h"
+#include "bench/tun.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -20,10 +21,14 @@
 #define MTU_DEFAULT_BYTES 1500
 #define MTU_MIN_BYTES 576 /* what IPv4 asks of a host */
 #define MTU_MAX_BYTES 65535
+/* A TUN device's own queue has to take any burst: what is dropped and when is the model's matter.
+ */
+#define TUN_QUEUE_PKTS 65536
 
 struct bench_lab {
     enum bench_lab_kind kind;
     struct bench_netns ns;
+    struct bench_linkemu *emulator; /* owned; NULL: none */
     struct bench_lab_guard guard;
 };
 
@@ -42,7 +47,8 @@ bool bench_lab_has_namespaces(char why[BENCH_WHY_BYTES])
 /* What has to be done in the namespaces, by a child. */
 struct setup {
     const struct bench_netns *ns;
-    const struct bench_lab_spec *spec;
+    bool tun;
+    bool offloads_off;
     uint32_t mtu_bytes;
 };
 
@@ -53,12 +59,15 @@ static int setup_side(const struct setup *s, enum bench_side side, struct bench_
     if (bench_netns_enter(s->ns, side) != 0)
         return bench_netns_fail(out, 0, "cannot enter a network namespace");
     err = bench_netdev_loopback_up(out);
-    if (err == 0 && side == BENCH_LEFT)
+    if (err == 0 && s->tun)
+        err = bench_tun_open(out);
+    else if (err == 0 && side == BENCH_LEFT)
         err = bench_netdev_make_veth(s->ns->net_fd[BENCH_RIGHT], out);
-    if (err == 0 && s->spec->offloads_off)
+    if (err == 0 && s->offloads_off)
         err = bench_netdev_offloads_off(out);
     if (err == 0)
-        err = bench_netdev_configure(addresses[side], s->mtu_bytes, 0, out);
+        err =
+            bench_netdev_configure(addresses[side], s->mtu_bytes, s->tun ? TUN_QUEUE_PKTS : 0, out);
     return err;
 }
 
@@ -68,26 +77,55 @@ static void setup(const void *ctx, struct bench_netns_answer *out)
         (void)setup_side(ctx, BENCH_RIGHT, out);
 }
 
-static int join(struct bench_lab *lab, const struct bench_lab_spec *spec, char why[BENCH_WHY_BYTES])
+/* Makes the namespaces and the devices; tun[] only in an emulated lab. */
+static int join(struct bench_lab *lab, const struct bench_lab_spec *spec, int tun[2],
+                char why[BENCH_WHY_BYTES])
 {
-    struct setup s = {&lab->ns, spec, spec->mtu_bytes != 0 ? spec->mtu_bytes : MTU_DEFAULT_BYTES};
+    struct setup s = {&lab->ns, spec->kind == BENCH_LAB_EMULATED && !spec->netem,
+                      spec->offloads_off || spec->netem,
+                      spec->mtu_bytes != 0 ? spec->mtu_bytes : MTU_DEFAULT_BYTES};
     struct bench_netns_answer a;
+    int err;
 
     if (s.mtu_bytes < MTU_MIN_BYTES || s.mtu_bytes > MTU_MAX_BYTES) {
         (void)snprintf(why, BENCH_WHY_BYTES, "an MTU of %u bytes: it has to be %d to %d",
                        s.mtu_bytes, MTU_MIN_BYTES, MTU_MAX_BYTES);
         return VLY_E_INVALID;
     }
+    s.offloads_off = s.offloads_off && !s.tun; /* it has none */
+    err = bench_netns_open(&lab->ns, why);
+    if (err != 0)
+        return err;
     bench_netns_call(setup, &s, &a);
     memcpy(why, a.why, BENCH_WHY_BYTES);
+    for (unsigned i = 0; i < a.n_fds; i++)
+        tun[i] = a.fds[i];
     return a.err;
+}
+
+static int open_namespaces(struct bench_lab *lab, const struct bench_lab_spec *spec,
+                           char why[BENCH_WHY_BYTES])
+{
+    int tun[2] = {-1, -1};
+    int err = 0;
+
+    if (spec->kind == BENCH_LAB_EMULATED && !spec->netem)
+        err = bench_linkemu_new(&lab->emulator, spec, why);
+    if (err == 0)
+        err = join(lab, spec, tun, why);
+    if (err == 0)
+        err = bench_lab_guard_start(&lab->guard, &lab->ns, lab->emulator, tun, why);
+    for (int i = 0; i < 2; i++)
+        if (tun[i] >= 0)
+            (void)close(tun[i]);
+    return err;
 }
 
 int bench_lab_open(struct bench_lab **out, const struct bench_lab_spec *spec,
                    char why[BENCH_WHY_BYTES])
 {
     struct bench_lab *lab = calloc(1, sizeof(*lab));
-    int err;
+    int err = 0;
 
     *out = NULL;
     why[0] = '\0';
@@ -97,16 +135,8 @@ int bench_lab_open(struct bench_lab **out, const struct bench_lab_spec *spec,
     }
     lab->kind = spec->kind;
     lab->ns = (struct bench_netns){-1, {-1, -1}};
-    if (spec->kind == BENCH_LAB_EMULATED) {
-        (void)snprintf(why, BENCH_WHY_BYTES, "emulated links are not built yet");
-        err = VLY_E_NOT_FOUND;
-    } else {
-        err = spec->kind == BENCH_LAB_LO ? 0 : bench_netns_open(&lab->ns, why);
-        if (err == 0 && spec->kind != BENCH_LAB_LO)
-            err = join(lab, spec, why);
-        if (err == 0 && spec->kind != BENCH_LAB_LO)
-            err = bench_lab_guard_start(&lab->guard, &lab->ns, why);
-    }
+    if (spec->kind != BENCH_LAB_LO)
+        err = open_namespaces(lab, spec, why);
     if (err != 0) {
         bench_lab_close(lab);
         return err;
@@ -128,11 +158,34 @@ pid_t bench_lab_spawn(const struct bench_lab *lab, enum bench_side side, char *c
     return bench_lab_start(&place, argv, fds, why);
 }
 
+int bench_lab_emulator_stats(const struct bench_lab *lab, struct bench_linkemu_stats *out)
+{
+    if (lab->emulator == NULL)
+        return VLY_E_STATE;
+    bench_linkemu_stats(lab->emulator, out);
+    return 0;
+}
+
 int bench_lab_counters(const struct bench_lab *lab, struct vly_link_counters out[2])
 {
-    (void)lab;
-    (void)out;
-    return VLY_E_STATE;
+    struct bench_linkemu_stats stats[2];
+    int err = bench_lab_emulator_stats(lab, stats);
+
+    for (int i = 0; err == 0 && i < 2; i++)
+        out[i] = stats[i].link;
+    return err;
+}
+
+void bench_lab_signal(const struct bench_lab *lab, int signum)
+{
+    if (lab->kind != BENCH_LAB_LO)
+        (void)bench_netns_signal(&lab->ns, signum);
+}
+
+void bench_lab_kill(const struct bench_lab *lab)
+{
+    if (lab->kind != BENCH_LAB_LO)
+        bench_netns_kill(&lab->ns);
 }
 
 void bench_lab_close(struct bench_lab *lab)
@@ -140,6 +193,7 @@ void bench_lab_close(struct bench_lab *lab)
     if (lab == NULL)
         return;
     bench_lab_guard_stop(&lab->guard);
+    bench_linkemu_free(lab->emulator);
     bench_netns_close(&lab->ns);
     free(lab);
 }

@@ -63,6 +63,14 @@ pid_t bench_lab_spawn(const struct bench_lab *lab, enum bench_side side, char *c
                       const int fds[3], char why[BENCH_WHY_BYTES]);
 /* What the emulator's two directions did so far. VLY_E_STATE: not an emulated lab of ours. */
 VLY_MUST_USE int bench_lab_counters(const struct bench_lab *lab, struct vly_link_counters out[2]);
+/* The same with what the emulator itself did (bench/linkemu.h); out[2]. */
+struct bench_linkemu_stats;
+VLY_MUST_USE int bench_lab_emulator_stats(const struct bench_lab *lab,
+                                          struct bench_linkemu_stats *out);
+/* Sends a signal to all processes in the lab's namespaces, whoever started them; kills them all,
+ * and also those they start meanwhile. On lo: nothing. */
+void bench_lab_signal(const struct bench_lab *lab, int signum);
+void bench_lab_kill(const struct bench_lab *lab);
 /* Ends the emulator and frees the lab; NULL is allowed. Processes spawned are their starter's to
  * end. */
 void bench_lab_close(struct bench_lab *lab);

@@ -115,33 +115,47 @@ static int by_value(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-static void guard(const struct bench_netns *ns, pid_t parent, int ready_fd)
+struct duty {
+    const struct bench_netns *ns;
+    struct bench_linkemu *emulator; /* NULL: none */
+    int tun[2];                     /* its devices */
+    pid_t parent;
+    int ready_fd;
+};
+
+static void guard(const struct duty *d)
 {
-    int keep[] = {2, ns->net_fd[BENCH_LEFT], ns->net_fd[BENCH_RIGHT], ready_fd};
+    int keep[] = {
+        2,        d->ns->net_fd[BENCH_LEFT], d->ns->net_fd[BENCH_RIGHT], d->ready_fd, d->tun[0],
+        d->tun[1]};
+    size_t n_keep = sizeof(keep) / sizeof(keep[0]) - (d->emulator == NULL ? 2 : 0);
     struct pollfd gone = {.events = POLLIN};
 
-    qsort(keep, sizeof(keep) / sizeof(keep[0]), sizeof(keep[0]), by_value);
-    keep_only(keep, sizeof(keep) / sizeof(keep[0]));
-    gone.fd = (int)syscall(SYS_pidfd_open, parent, 0);
+    qsort(keep, n_keep, sizeof(keep[0]), by_value);
+    keep_only(keep, n_keep);
+    gone.fd = (int)syscall(SYS_pidfd_open, d->parent, 0);
     /* Ctrl-C is for those we guard. */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGQUIT, SIG_IGN);
     (void)prctl(PR_SET_NAME, "volley-lab");
-    (void)!write(ready_fd, "", 1);
-    (void)close(ready_fd);
-    while (gone.fd >= 0 && getppid() == parent && poll(&gone, 1, -1) != 1)
+    if (gone.fd < 0 || (d->emulator != NULL && bench_linkemu_start(d->emulator, d->tun) != 0))
+        _exit(1);
+    (void)!write(d->ready_fd, "", 1);
+    (void)close(d->ready_fd);
+    while (getppid() == d->parent && poll(&gone, 1, -1) != 1)
         continue;
-    bench_netns_kill(ns);
+    bench_netns_kill(d->ns);
     _exit(0);
 }
 
 int bench_lab_guard_start(struct bench_lab_guard *g, const struct bench_netns *ns,
+                          struct bench_linkemu *emulator, const int tun[2],
                           char why[BENCH_WHY_BYTES])
 {
+    struct duty d = {ns, emulator, {tun[0], tun[1]}, getpid(), -1};
     int ready[2];
-    pid_t parent = getpid();
     char byte;
     ssize_t n;
 
@@ -149,9 +163,10 @@ int bench_lab_guard_start(struct bench_lab_guard *g, const struct bench_netns *n
         (void)snprintf(why, BENCH_WHY_BYTES, "cannot make a pipe: %s", strerror(errno));
         return VLY_E_IO;
     }
+    d.ready_fd = ready[1];
     g->pid = fork();
     if (g->pid == 0)
-        guard(ns, parent, ready[1]);
+        guard(&d);
     (void)close(ready[1]);
     do
         n = g->pid > 0 ? read(ready[0], &byte, 1) : -1;

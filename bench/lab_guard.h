@@ -5,6 +5,7 @@
 #ifndef BENCH_LAB_GUARD_H
 #define BENCH_LAB_GUARD_H
 
+#include "bench/linkemu.h"
 #include "bench/netns.h"
 
 struct bench_lab_place {
@@ -20,9 +21,10 @@ struct bench_lab_guard {
     pid_t pid; /* 0: none */
 };
 
-/* Starts the guard of `ns`, which calls `run(ctx)` once in its process (NULL: nothing) before this
- * function returns; what that started goes on as threads. Returns 0, VLY_E_NOMEM or VLY_E_IO. */
+/* Starts the guard of `ns`. With an emulator (NULL: none) its process is also the one that forwards
+ * packets between the devices `tun`. Returns 0, VLY_E_NOMEM or VLY_E_IO. */
 VLY_MUST_USE int bench_lab_guard_start(struct bench_lab_guard *g, const struct bench_netns *ns,
+                                       struct bench_linkemu *emulator, const int tun[2],
                                        char why[BENCH_WHY_BYTES]);
 void bench_lab_guard_stop(struct bench_lab_guard *g);
 

@@ -12,12 +12,16 @@ enum bench_kind {
     BENCH_FILE,   /* a file of `bytes` to a file, on tmpfs unless `directory` says otherwise */
 };
 
+/* Files go from left to right as memory does: the client in the left side uploads, or downloads
+ * when reversed. Their time is from the start of the client's process to its end, handshake
+ * included; socat does not wait for its peer, so there it lasts until the receiver has ended. The
+ * source is random bytes in the page cache; a run counts only when the copy is the same. */
 /*  protocol     kinds         what runs
  *  tcp          memory        volley bench run --tcp: plain sockets
- *               file          volley get --tcp
+ *               file          volley put --tcp
  *  tls          memory        volley bench run --tls: TLS 1.3, AES-128-GCM, 16 KiB records
  *  udp-raw      memory        volley bench run --udp-raw: no reliability, the ceiling
- *  volley       memory, file  volley bench run --volley; volley get
+ *  volley       memory, file  volley bench run --volley; volley put
  *  iperf3-tcp   memory        iperf3
  *  iperf3-udp   memory        iperf3 -u
  *  scp rsync socat   file     the program of that name (rsync: its daemon)
@@ -49,5 +53,8 @@ bool bench_row_is_available(const struct bench_row *row, char why[BENCH_WHY_BYTE
 VLY_MUST_USE int bench_row_run(const struct bench_lab *lab, const struct bench_row *row,
                                uint64_t timeout_ns, const volatile bool *stop,
                                struct bench_sample *out);
+/* Removes the files that runs share, which are kept from one run to the next. The end of the
+ * process does it as well. */
+void bench_row_cleanup(void);
 
 #endif

@@ -9,24 +9,9 @@
 #ifndef VOLLEY_TRANSFER_H
 #define VOLLEY_TRANSFER_H
 
-#include <volley/base.h>
-
-struct uv_loop_s;
-struct sockaddr;
+#include <volley/transport.h>
 
 #define VLY_PORT_DEFAULT 7711
-
-/* How packets are moved; the tunables of the command line. */
-struct vly_transport_options {
-    size_t size;
-    bool plain;                  /* no encryption; must be asked for at both ends */
-    const char *cc;              /* "cubic" (default), "reno", "fixed" */
-    const char *io;              /* "auto" (default), "gso", "mmsg", "basic" */
-    uint64_t rate_bytes_per_s;   /* upper bound; 0: none */
-    uint32_t max_datagram_bytes; /* --mss, 1200 to 65507; 0: 1472 */
-    uint64_t window_bytes; /* --window: largest receive window and send buffer; 0: automatic */
-    uint64_t timeout_ns;   /* no answer for so long is an error; 0: 10 s */
-};
 
 /* What a finished transfer or connection amounted to. */
 struct vly_transfer_stats {
@@ -37,7 +22,8 @@ struct vly_transfer_stats {
     uint64_t smoothed_rtt_ns, min_rtt_ns, cwnd_bytes;
     uint64_t kernel_drops_local, kernel_drops_peer;
     uint64_t limited_cwnd_ns, limited_flow_ns, limited_pacing_ns, limited_app_ns;
-    const char *io; /* static */
+    const char *transport, *io; /* static */
+    char cc[VLY_CC_NAME_MAX];   /* congestion control in use */
 };
 
 /* An error for a person: `text` is one line saying what, where and what to do, ready to print (peer
@@ -77,8 +63,9 @@ struct vly_server_options {
     struct vly_transport_options transport;
     const char *root;                       /* directory to serve */
     const struct sockaddr *listen;          /* address and port; port 0 picks one */
+    bool both_carriers;                     /* UDP and TCP, whatever `transport` says */
     bool writable;                          /* accept uploads */
-    size_t max_clients;                     /* 0: 1024 */
+    size_t max_clients;                     /* 0: 1024; of each carrier */
     const struct vly_server_events *events; /* borrowed until the server is closed */
     void *ctx;
 };

@@ -7,5 +7,6 @@
 #include <volley/base.h>
 #include <volley/sim.h>
 #include <volley/transfer.h>
+#include <volley/transport.h>
 
 #endif

@@ -138,6 +138,12 @@ bool vly_cli_wants_json(int argc, char *const *argv)
 static const struct vly_opt net_opts[] = {
     {"plain", 0, VLY_OPT_FLAG, NET(plain), NULL,
      "go without encryption, which is not built yet; needed at both ends", 0, 0},
+    {"udp", 0, VLY_OPT_FLAG, NET(udp), NULL,
+     "go over UDP (the default); a server given --tcp as well offers both", 0, 0},
+    {"tcp", 0, VLY_OPT_FLAG, NET(tcp), NULL, "go over one TCP connection; needed at both ends", 0,
+     0},
+    {"tcp-cc", 0, VLY_OPT_TEXT, NET(tcp_cc), "NAME",
+     "congestion control of the kernel's TCP, as in cubic or bbr (default: the system's)", 0, 0},
     {"timeout", 0, VLY_OPT_DURATION, NET(timeout_ns), "TIME",
      "give up after so long without an answer (default: 10s)", VLY_MS(100), VLY_S(86400)},
     {"rate", 0, VLY_OPT_RATE, NET(rate_bytes_per_s), "RATE",
@@ -166,8 +172,29 @@ const struct vly_opt_group vly_net_group = {"Network", net_opts,
 const struct vly_opt_group vly_talk_group = {"Output", talk_opts,
                                              sizeof(talk_opts) / sizeof(talk_opts[0])};
 
+/* What is said about datagrams means nothing to TCP: whoever says it expects otherwise. */
+static int tcp_check(const struct vly_cli *cli, const struct vly_net_args *net)
+{
+    const char *name = net->io != NULL             ? "--io"
+                       : net->cc != NULL           ? "--cc"
+                       : net->mss_bytes != 0       ? "--mss"
+                       : net->rate_bytes_per_s > 0 ? "--rate"
+                                                   : NULL;
+
+    if (net->tcp_cc != NULL && !net->tcp)
+        return vly_cli_usage(cli, "--tcp-cc needs --tcp");
+    if (net->tcp && !net->udp && name != NULL)
+        return vly_cli_usage(cli, "%s is for UDP and does not go with --tcp%s", name,
+                             net->cc != NULL ? "; --tcp-cc chooses TCP's congestion control" : "");
+    return 0;
+}
+
 int vly_net_check(const struct vly_cli *cli, const struct vly_net_args *net)
 {
+    int code = tcp_check(cli, net);
+
+    if (code != 0)
+        return code;
     if (net->cc != NULL && strcmp(net->cc, "fixed") == 0 && net->rate_bytes_per_s == 0)
         return vly_cli_usage(cli, "--cc fixed needs --rate");
     if (!net->plain)
@@ -188,5 +215,7 @@ void vly_net_fill(struct vly_transport_options *out, const struct vly_net_args *
         .max_datagram_bytes = (uint32_t)net->mss_bytes,
         .window_bytes = net->window_bytes,
         .timeout_ns = net->timeout_ns,
+        .carrier = net->tcp && !net->udp ? VLY_CARRIER_TCP : VLY_CARRIER_UDP,
+        .tcp_cc = net->tcp_cc,
     };
 }

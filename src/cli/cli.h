@@ -33,8 +33,8 @@ struct vly_cli {
 
 /* The options of every command that uses the network; first member of their arguments. */
 struct vly_net_args {
-    bool plain, json, quiet, verbose;
-    const char *cc, *io;
+    bool plain, udp, tcp, json, quiet, verbose;
+    const char *cc, *io, *tcp_cc;
     uint64_t timeout_ns, window_bytes, mss_bytes, rate_bytes_per_s;
 };
 

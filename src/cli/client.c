@@ -154,8 +154,12 @@ static void say_details(const struct vly_client_job *job, const struct vly_trans
                 s->spurious_losses);
     vly_cli_say(cli, "round trip: %s smoothed, %s at best", vly_duration_text(s->smoothed_rtt_ns).s,
                 vly_duration_text(s->min_rtt_ns).s);
-    vly_cli_say(cli, "io: %s; datagrams dropped by the kernel: %" PRIu64 " here, %" PRIu64 " there",
-                s->io != NULL ? s->io : "-", s->kernel_drops_local, s->kernel_drops_peer);
+    if (job->net->tcp)
+        vly_cli_say(cli, "io: %s; congestion control: %s", s->io != NULL ? s->io : "-", s->cc);
+    else
+        vly_cli_say(cli,
+                    "io: %s; datagrams dropped by the kernel: %" PRIu64 " here, %" PRIu64 " there",
+                    s->io != NULL ? s->io : "-", s->kernel_drops_local, s->kernel_drops_peer);
     if (job->verb == VLY_PUT) /* the others send nothing that could be slow */
         vly_cli_say_limits(cli, "sending", s);
 }
@@ -314,6 +318,8 @@ int vly_client_run(const struct vly_client_job *job)
     const char *why;
     int err;
 
+    if (job->net->tcp && job->net->udp)
+        return vly_cli_usage(&job->cli, "one of --udp and --tcp; only a server does both");
     run = (struct run){.job = job, .exit_code = VLY_EXIT_FAILED};
     if (uv_loop_init(&run.loop) != 0)
         return vly_cli_fail(&job->cli, VLY_E_NOMEM, "out of memory");

@@ -25,7 +25,7 @@ static const struct vly_opt serve_opts[] = {
     {"listen", 'l', VLY_OPT_TEXT, offsetof(struct serve_args, listen), "ADDR",
      "address to listen on; :: is every address of IPv6 (default: 0.0.0.0)", 0, 0},
     {"port", 'p', VLY_OPT_NUMBER, offsetof(struct serve_args, port), "N",
-     "UDP port; 0 picks a free one (default: 7711)", 0, 65535},
+     "port, of UDP and TCP alike; 0 picks a free one (default: 7711)", 0, 65535},
     {"writable", 'w', VLY_OPT_FLAG, offsetof(struct serve_args, writable), NULL,
      "accept uploads into DIR", 0, 0},
     {"max-clients", 0, VLY_OPT_NUMBER, offsetof(struct serve_args, max_clients), "N",
@@ -66,24 +66,35 @@ static void on_signal(void *ctx, int signum)
     vly_server_close(s->server, on_closed, s);
 }
 
+static void say_carrier(const struct serve *s, const char *proto)
+{
+    json_t *event = vly_json_event("listening");
+
+    vly_json_text(event, "proto", proto);
+    vly_json_text(event, "address", vly_server_address(s->server));
+    vly_json_count(event, "port", vly_server_port(s->server));
+    vly_json_emit(event);
+}
+
 static void say_listening(const struct serve *s, const struct serve_args *args, const char *root)
 {
+    const struct vly_net_args *net = &args->net;
     const char *address = vly_server_address(s->server);
-    uint16_t port = vly_server_port(s->server);
+    bool is_v6 = strchr(address, ':') != NULL;
+    bool over_udp = net->udp || !net->tcp;
 
-    if (args->net.json) {
-        json_t *event = vly_json_event("listening");
-        vly_json_text(event, "proto", "udp");
-        vly_json_text(event, "address", address);
-        vly_json_count(event, "port", port);
-        vly_json_emit(event);
-    }
-    if (!args->net.quiet)
-        vly_cli_say(&s->cli,
-                    strchr(address, ':') != NULL
-                        ? "serving %s on UDP [%s]:%u, %s, not encrypted; Ctrl-C ends"
-                        : "serving %s on UDP %s:%u, %s, not encrypted; Ctrl-C ends",
-                    vly_shown(root).text, address, port, args->writable ? "writable" : "read-only");
+    if (net->json && over_udp)
+        say_carrier(s, "udp");
+    if (net->json && net->tcp)
+        say_carrier(s, "tcp");
+    if (!net->quiet)
+        vly_cli_say(&s->cli, "serving %s on %s %s%s%s:%u, %s, not encrypted; Ctrl-C ends",
+                    vly_shown(root).text,
+                    !net->tcp  ? "UDP"
+                    : over_udp ? "UDP and TCP"
+                               : "TCP",
+                    is_v6 ? "[" : "", address, is_v6 ? "]" : "", vly_server_port(s->server),
+                    args->writable ? "writable" : "read-only");
 }
 
 static int serve_at(struct serve *s, const struct serve_args *args, const char *root,
@@ -93,6 +104,7 @@ static int serve_at(struct serve *s, const struct serve_args *args, const char *
         .size = sizeof(opt),
         .root = root,
         .listen = address,
+        .both_carriers = args->net.tcp && args->net.udp,
         .writable = args->writable,
         .max_clients = (size_t)args->max_clients,
         .events = &vly_serve_view_events,

@@ -402,10 +402,13 @@ static void record_close(struct vly_file_client *c, int err, uint64_t code, cons
         vly_client_record(c, VLY_E_CANCELLED, "given up; what was not finished is dropped");
     else if (err == VLY_E_NO_ANSWER)
         vly_client_record(c, err,
-                          "no answer from %s within %.1f s; is 'volley serve' running there, and "
-                          "does its UDP port get through?",
+                          c->over_tcp
+                              ? "no answer from %s within %.1f s; is 'volley serve --tcp' running "
+                                "there, and does its TCP port get through?"
+                              : "no answer from %s within %.1f s; is 'volley serve' running there, "
+                                "not with --tcp alone, and does its UDP port get through?",
                           name, timeout_s);
-    else if (err == VLY_E_LOST)
+    else if (err == VLY_E_LOST && reason[0] == '\0')
         vly_client_record(c, err, "the connection to %s was lost: nothing came for %.1f s", name,
                           timeout_s);
     else if (err == VLY_E_SUITE)
@@ -525,6 +528,7 @@ int vly_file_client_new(struct vly_file_client **out, const struct vly_file_clie
     c->ctx = opt->ctx;
     c->force = opt->force;
     c->recursive = opt->recursive;
+    c->over_tcp = opt->transport.carrier == VLY_CARRIER_TCP;
     c->timeout_ns = opt->transport.timeout_ns != 0 ? opt->transport.timeout_ns : VLY_S(10);
     c->root.fd = c->tree.root.fd = -1;
     c->budget.left_bytes = VLY_CLIENT_BUFFER_BYTES;

@@ -8,7 +8,7 @@
 #define VLY_FILE_CLIENT_H
 
 #include "file/fault.h"
-#include "file/link.h"
+#include <volley/transport.h>
 
 #include <volley/transfer.h>
 

@@ -8,8 +8,8 @@
 #ifndef VLY_FILE_CTL_H
 #define VLY_FILE_CTL_H
 
-#include "file/link.h"
 #include "file/msg.h"
+#include <volley/transport.h>
 
 #define VLY_CTL_STREAM 0u
 #define VLY_CTL_ROOM_BYTES (64u << 10)

@@ -7,7 +7,7 @@
 #ifndef VLY_FILE_JOBS_H
 #define VLY_FILE_JOBS_H
 
-#include "file/link.h"
+#include <volley/transport.h>
 
 struct vly_jobs {
     struct vly_link *link; /* NULL once it is closed: jobs run at once then, in the caller */

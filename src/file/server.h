@@ -9,8 +9,8 @@
 #define VLY_FILE_SERVER_H
 
 #include "file/beneath.h"
-#include "file/link.h"
 #include "file/sink.h"
+#include <volley/transport.h>
 
 #include <volley/transfer.h>
 

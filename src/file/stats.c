@@ -3,6 +3,8 @@
  */
 #include "file/stats.h"
 
+#include <string.h>
+
 void vly_stats_from_link(struct vly_transfer_stats *out, const struct vly_link *link)
 {
     struct vly_link_stats l = {0};
@@ -25,6 +27,8 @@ void vly_stats_from_link(struct vly_transfer_stats *out, const struct vly_link *
         .limited_flow_ns = l.limited_flow_ns,
         .limited_pacing_ns = l.limited_pacing_ns,
         .limited_app_ns = l.limited_app_ns,
+        .transport = l.transport,
         .io = l.io,
     };
+    memcpy(out->cc, l.cc, sizeof(out->cc));
 }

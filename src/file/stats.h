@@ -4,7 +4,7 @@
 #ifndef VLY_FILE_STATS_H
 #define VLY_FILE_STATS_H
 
-#include "file/link.h"
+#include <volley/transport.h>
 
 #include <volley/transfer.h>
 

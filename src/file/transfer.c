@@ -1,7 +1,9 @@
 /*
- * transfer - include/volley/transfer.h: file server and file client, each on a driver of its own.
+ * transfer - include/volley/transfer.h: file server and file client, each on a transport of its own
+ * (a server possibly on two).
  *
- * The only file here that knows sockets and the loop. An object is freed when its driver is closed,
+ * The only file here that knows addresses and the loop. An object is freed when its transport is
+ * closed,
  * which waits for every link's on_closed and every offloaded job; so nothing that runs late finds
  * it gone.
  */
@@ -9,7 +11,10 @@
 #include "file/path.h"
 #include "file/server.h"
 #include "net/addr.h"
-#include "net/driver.h"
+#include "net/clock.h"
+#include "net/tcp_socket.h"
+#include "net/udp_socket.h"
+#include "proto/cc.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -53,37 +58,28 @@ static int check_transport(const struct vly_transport_options *t, struct vly_fau
     if (t->max_datagram_bytes != 0 &&
         (t->max_datagram_bytes < 1200 || t->max_datagram_bytes > 65507))
         return vly_fault_set(why, VLY_E_INVALID, "datagrams have 1200 to 65507 bytes");
+    if (t->tcp_cc != NULL && !vly_tcp_cc_exists(t->tcp_cc)) {
+        char list[256];
+
+        vly_tcp_cc_list(list, sizeof list);
+        return vly_fault_set(
+            why, VLY_E_INVALID, "the kernel has no TCP congestion control '%s' for us; it has: %s",
+            vly_shown(t->tcp_cc).text, list[0] != '\0' ? list : "it does not tell");
+    }
     if (strcmp(cc, "fixed") == 0 && t->rate_bytes_per_s == 0)
         return vly_fault_set(why, VLY_E_INVALID, "a fixed rate needs --rate");
     return 0;
 }
 
-/* Silence is borne for twice the time an answer may take, within what can be announced (SPEC 2.10).
- */
-static uint64_t idle_timeout_ns(uint64_t timeout_ns)
-{
-    if (timeout_ns <= VLY_S(15))
-        return VLY_S(30);
-    return timeout_ns < VLY_S(300) ? 2 * timeout_ns : VLY_S(600);
-}
-
 /* `t` was checked. */
-static struct vly_driver_options driver_options(const struct vly_transport_options *t)
+static struct vly_transport_spec transport_spec(const struct vly_transport_options *t,
+                                                const struct sockaddr *bind)
 {
-    struct vly_driver_options o = {.allow_plain = t->plain, .reject_code = VLY_WIRE_LIMIT};
-
-    o.conn.cc = vly_cc_find(t->cc != NULL ? t->cc : "cubic");
-    o.conn.rate_bytes_per_s = t->rate_bytes_per_s;
-    o.conn.max_datagram_bytes = t->max_datagram_bytes;
-    o.conn.window_max_bytes = t->window_bytes;
-    o.conn.send_buffer_max_bytes = t->window_bytes;
-    o.conn.handshake_timeout_ns = t->timeout_ns;
-    o.conn.answer_timeout_ns = t->timeout_ns;
-    o.conn.idle_timeout_ns = idle_timeout_ns(t->timeout_ns);
-    o.conn.application = APPLICATION;
-    if (t->io != NULL)
-        (void)vly_io_parse(t->io, &o.udp.io);
-    return o;
+    return (struct vly_transport_spec){.size = sizeof(struct vly_transport_spec),
+                                       .options = *t,
+                                       .application = APPLICATION,
+                                       .bind = bind,
+                                       .reject_code = VLY_WIRE_LIMIT};
 }
 
 static void address_text(const struct sockaddr *sa, char text[VLY_ADDR_TEXT_MAX])
@@ -97,11 +93,14 @@ static void address_text(const struct sockaddr *sa, char text[VLY_ADDR_TEXT_MAX]
 
 /* ---- serving ---- */
 
+#define CARRIERS_MAX 2
+#define PORT_TRIES 16 /* for a port that is free for UDP and for TCP */
+
 struct vly_server {
     struct vly_file_server files;
-    struct vly_driver *driver;
-    uint16_t port;
-    char address[INET6_ADDRSTRLEN];
+    struct vly_transport *transports[CARRIERS_MAX];
+    size_t n_transports;
+    size_t open; /* not closed yet */
     void (*done)(void *ctx);
     void *done_ctx;
 };
@@ -124,42 +123,84 @@ static void allow_many_files(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void learn_address(struct vly_server *s)
+static int cannot_listen(const struct vly_transport_spec *spec, int err, struct vly_fault *why)
 {
-    union vly_sockaddr local;
-    struct sockaddr_storage storage;
-
-    vly_udp_local(vly_driver_socket(s->driver), &storage);
-    memcpy(&local, &storage, sizeof local);
-    if (local.any.sa_family == AF_INET6) {
-        s->port = ntohs(local.v6.sin6_port);
-        inet_ntop(AF_INET6, &local.v6.sin6_addr, s->address, sizeof s->address);
-    } else {
-        s->port = ntohs(local.v4.sin_port);
-        inet_ntop(AF_INET, &local.v4.sin_addr, s->address, sizeof s->address);
-    }
-}
-
-static int open_server_driver(struct vly_server *s, struct uv_loop_s *loop,
-                              const struct vly_server_options *opt, struct vly_fault *why)
-{
-    struct vly_driver_options o = driver_options(&opt->transport);
     char address[VLY_ADDR_TEXT_MAX];
-    int err;
 
-    o.is_server = true;
-    o.max_conns = opt->max_clients;
-    o.on_accept = on_accept;
-    o.ctx = s;
-    err = vly_driver_open(&s->driver, loop, opt->listen, &o);
-    if (err == 0)
-        return 0;
-    address_text(opt->listen, address);
-    return vly_fault_set(why, err, "cannot listen on %s: %s", address,
+    address_text(spec->bind, address);
+    return vly_fault_set(why, err, "cannot listen on %s %s: %s",
+                         spec->options.carrier == VLY_CARRIER_TCP ? "TCP" : "UDP", address,
                          err == VLY_E_EXISTS ? "another program uses this port; try another one, "
                                                "or port 0 for a free one"
                          : err == VLY_E_UNREACHABLE ? "this machine has no such address"
                                                     : vly_err_text(err));
+}
+
+static int open_transport(struct vly_server *s, struct uv_loop_s *loop,
+                          const struct vly_transport_spec *spec)
+{
+    int err = vly_transport_open(&s->transports[s->n_transports], loop, spec);
+
+    s->n_transports += err == 0;
+    return err;
+}
+
+static void set_port(union vly_sockaddr *sa, uint16_t port)
+{
+    if (sa->any.sa_family == AF_INET6)
+        sa->v6.sin6_port = htons(port);
+    else
+        sa->v4.sin_port = htons(port);
+}
+
+/* The second carrier listens where the first one does. *again: the port was picked and is taken
+ * there; another one may be free for both. */
+static int open_second(struct vly_server *s, struct uv_loop_s *loop,
+                       const struct vly_transport_spec *first, bool *again, struct vly_fault *why)
+{
+    struct vly_transport_spec spec = *first;
+    union vly_sockaddr at = {.any.sa_family = AF_UNSPEC};
+    struct vly_addr addr;
+    uint16_t port;
+    int err = vly_addr_encode(&addr, first->bind);
+
+    *again = false;
+    if (err != 0)
+        return vly_fault_plain(why, err);
+    (void)vly_addr_decode(&at, &addr);
+    port = ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port : at.v4.sin_port);
+    set_port(&at, vly_transport_port(s->transports[0]));
+    spec.bind = &at.any;
+    spec.options.carrier = VLY_CARRIER_TCP;
+    if ((err = open_transport(s, loop, &spec)) == 0)
+        return 0;
+    *again = err == VLY_E_EXISTS && port == 0;
+    vly_transport_close(s->transports[0], 0, "", NULL, NULL);
+    s->n_transports = 0;
+    return cannot_listen(&spec, err, why);
+}
+
+static int open_transports(struct vly_server *s, struct uv_loop_s *loop,
+                           const struct vly_server_options *opt, struct vly_fault *why)
+{
+    struct vly_transport_spec spec = transport_spec(&opt->transport, opt->listen);
+    bool again = true;
+    int err = 0;
+
+    spec.is_server = true;
+    spec.max_links = opt->max_clients;
+    spec.on_accept = on_accept;
+    spec.ctx = s;
+    if (opt->both_carriers)
+        spec.options.carrier = VLY_CARRIER_UDP;
+    for (unsigned i = 0; again && i < PORT_TRIES; i++) {
+        again = false;
+        if ((err = open_transport(s, loop, &spec)) != 0)
+            return cannot_listen(&spec, err, why);
+        if (opt->both_carriers)
+            err = open_second(s, loop, &spec, &again, why);
+    }
+    return err;
 }
 
 static int open_root(struct vly_server *s, const char *root, struct vly_fault *why)
@@ -195,26 +236,25 @@ int vly_server_open(struct vly_server **out, struct uv_loop_s *loop,
                                         .now_ns = vly_clock_now_ns};
     if ((err = check_transport(&o.transport, &fault)) == 0 &&
         (err = open_root(s, o.root, &fault)) == 0)
-        err = open_server_driver(s, loop, &o, &fault);
+        err = open_transports(s, loop, &o, &fault);
     if (err != 0) {
         vly_file_server_fini(&s->files);
         free(s);
         return give(why, &fault, text);
     }
     allow_many_files();
-    learn_address(s);
     *out = s;
     return 0;
 }
 
 const char *vly_server_address(const struct vly_server *s)
 {
-    return s->address;
+    return vly_transport_address(s->transports[0]);
 }
 
 uint16_t vly_server_port(const struct vly_server *s)
 {
-    return s->port;
+    return vly_transport_port(s->transports[0]);
 }
 
 static void on_server_closed(void *ctx)
@@ -223,6 +263,8 @@ static void on_server_closed(void *ctx)
     void (*done)(void *done_ctx) = s->done;
     void *done_ctx = s->done_ctx;
 
+    if (--s->open > 0)
+        return;
     vly_file_server_fini(&s->files);
     free(s);
     if (done != NULL)
@@ -233,14 +275,17 @@ void vly_server_close(struct vly_server *s, void (*done)(void *ctx), void *ctx)
 {
     s->done = done;
     s->done_ctx = ctx;
-    vly_driver_close(s->driver, VLY_WIRE_CANCELLED, VLY_STOPPED_REASON, on_server_closed, s);
+    s->open = s->n_transports;
+    for (size_t i = 0, n = s->n_transports; i < n; i++)
+        vly_transport_close(s->transports[i], VLY_WIRE_CANCELLED, VLY_STOPPED_REASON,
+                            on_server_closed, s);
 }
 
 /* ---- getting, putting, listing ---- */
 
 struct vly_client {
     struct vly_file_client *files;
-    struct vly_driver *driver;
+    struct vly_transport *transport;
     const struct vly_client_events *events;
     void *ctx;
 };
@@ -261,21 +306,21 @@ static void on_finished(void *owner)
 {
     struct vly_client *c = owner;
 
-    vly_driver_close(c->driver, 0, "finished", on_client_closed, c);
+    vly_transport_close(c->transport, 0, "finished", on_client_closed, c);
 }
 
 static int connect_client(struct vly_client *c, struct uv_loop_s *loop,
                           const struct vly_client_options *opt, struct vly_fault *why)
 {
-    struct vly_driver_options o = driver_options(&opt->transport);
     union vly_sockaddr any = {.any.sa_family = opt->server->sa_family};
+    struct vly_transport_spec spec = transport_spec(&opt->transport, &any.any);
     struct vly_link *link;
     int err;
 
-    if ((err = vly_driver_open(&c->driver, loop, &any.any, &o)) != 0)
-        return vly_fault_set(why, err, "cannot open a UDP socket: %s", vly_err_text(err));
-    if ((err = vly_driver_connect(c->driver, opt->server, &link)) != 0) {
-        vly_driver_close(c->driver, 0, "", NULL, NULL);
+    if ((err = vly_transport_open(&c->transport, loop, &spec)) != 0)
+        return vly_fault_set(why, err, "cannot open a socket: %s", vly_err_text(err));
+    if ((err = vly_transport_connect(c->transport, opt->server, &link)) != 0) {
+        vly_transport_close(c->transport, 0, "", NULL, NULL);
         return vly_fault_set(why, err, "cannot reach %s: %s",
                              vly_shown(opt->server_name != NULL ? opt->server_name : "it").text,
                              vly_err_text(err));

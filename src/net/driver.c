@@ -293,8 +293,13 @@ static void driver_discard(struct vly_driver *d)
 
 void driver_finish(struct vly_driver *d)
 {
-    if (d->state == DRIVER_CLOSING && !d->pumping && d->links == NULL && d->n_offloaded == 0)
+    if (d->state == DRIVER_CLOSING && !d->pumping && d->links == NULL && d->offloads.running == 0)
         driver_discard(d);
+}
+
+static void on_offload_done(void *owner)
+{
+    driver_finish(owner);
 }
 
 static int make_engine(struct vly_driver *d)
@@ -352,6 +357,7 @@ int vly_driver_open(struct vly_driver **out, uv_loop_t *loop, const struct socka
         return VLY_E_NOMEM;
     d->opt = *opt;
     d->loop = loop;
+    d->offloads = (struct vly_offloads){.loop = loop, .on_less = on_offload_done, .owner = d};
     d->timer_fd = -1;
     d->armed_ns = VLY_NEVER;
     if ((err = vly_udp_open(&d->udp, bind_addr, &opt->udp)) != 0)

@@ -1,6 +1,6 @@
 /*
  * driver - an endpoint, a UDP socket and a timer joined on a uv loop; each connection is offered
- * as a link (file/link.h).
+ * as a link (volley/transport.h).
  *
  * Nothing here is thread-safe: all calls come from the loop's thread. Every call may also be made
  * from within a link's events.
@@ -8,9 +8,9 @@
 #ifndef VLY_NET_DRIVER_H
 #define VLY_NET_DRIVER_H
 
-#include "file/link.h"
 #include "net/clock.h"
 #include "net/udp_socket.h"
+#include <volley/transport.h>
 
 #include <uv.h>
 

@@ -6,6 +6,7 @@
 
 #include "net/addr.h"
 #include "net/driver.h"
+#include "net/offload.h"
 
 struct udp_link {
     struct vly_link base;  /* first: a link is its udp_link */
@@ -42,7 +43,7 @@ struct vly_driver {
     uint64_t now_ns; /* while pumping */
     uint64_t kernel_drops;
     struct udp_link *links;
-    size_t n_offloaded;
+    struct vly_offloads offloads;
 
     enum driver_state state;
     uint64_t close_code;

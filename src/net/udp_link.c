@@ -7,6 +7,7 @@
 #include "net/driver_internal.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,8 +98,11 @@ static void link_stats(const struct vly_link *l, struct vly_link_stats *out)
         .limited_flow_ns = s.limited_flow_ns,
         .limited_pacing_ns = s.limited_pacing_ns,
         .limited_app_ns = s.limited_app_ns,
+        .transport = "udp",
         .io = vly_io_name(vly_udp_io_to(ul->driver->udp, &ul->peer)),
     };
+    snprintf(out->cc, sizeof(out->cc), "%s",
+             ul->driver->opt.conn.cc != NULL ? ul->driver->opt.conn.cc->name : "cubic");
 }
 
 static const char *link_peer(const struct vly_link *l)
@@ -106,52 +110,10 @@ static const char *link_peer(const struct vly_link *l)
     return of_const(l)->peer_text;
 }
 
-/* ---- work in the thread pool ---- */
-
-/* Knows the driver, which waits for it, and not the link, which does not. */
-struct offloaded {
-    uv_work_t request;
-    struct vly_driver *driver;
-    void (*work)(void *arg);
-    void (*done)(void *arg);
-    void *arg;
-};
-
-static void offloaded_work(uv_work_t *request)
-{
-    struct offloaded *o = request->data;
-
-    o->work(o->arg);
-}
-
-static void offloaded_done(uv_work_t *request, int status)
-{
-    struct offloaded *o = request->data;
-    struct vly_driver *d = o->driver;
-
-    (void)status;
-    o->done(o->arg);
-    free(o);
-    d->n_offloaded--;
-    driver_finish(d);
-}
-
 static int link_offload(struct vly_link *l, void (*work)(void *arg), void (*done)(void *arg),
                         void *arg)
 {
-    struct vly_driver *d = of(l)->driver;
-    struct offloaded *o = malloc(sizeof(*o));
-
-    if (o == NULL)
-        return VLY_E_NOMEM;
-    *o = (struct offloaded){.driver = d, .work = work, .done = done, .arg = arg};
-    o->request.data = o;
-    if (uv_queue_work(d->loop, &o->request, offloaded_work, offloaded_done) != 0) {
-        free(o);
-        return VLY_E_FAILED;
-    }
-    d->n_offloaded++;
-    return 0;
+    return vly_offload(&of(l)->driver->offloads, work, done, arg);
 }
 
 static const struct vly_link_ops udp_link_ops = {

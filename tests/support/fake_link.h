@@ -11,8 +11,8 @@
 #ifndef VLY_TESTS_FAKE_LINK_H
 #define VLY_TESTS_FAKE_LINK_H
 
-#include "file/link.h"
 #include "support/support.h"
+#include <volley/transport.h>
 
 enum fake_side { FAKE_CLIENT, FAKE_SERVER };
 

@@ -1,0 +1,153 @@
+/*
+ * transport - what carries files: a transport (UDP with the engine of proto/, or TCP) opened on a
+ * uv loop, and links, the connections on it. A link carries many byte streams.
+ *
+ * The file protocol sees a connection only as struct vly_link_ops, so UDP and TCP runs execute the
+ * same file code. Everything runs in the loop's thread.
+ *
+ * Calls on a link may be made from within events, except that a link is never freed under its
+ * caller: after on_closed it is gone when the handler returns.
+ */
+#ifndef VOLLEY_TRANSPORT_H
+#define VOLLEY_TRANSPORT_H
+
+#include <volley/base.h>
+
+struct uv_loop_s;
+struct sockaddr;
+
+/* ---- links ---- */
+
+struct vly_link;
+
+#define VLY_CC_NAME_MAX 16 /* with NUL: as long as the kernel's names are */
+
+/* How a stream's data is handed on: in order, or at any offset as it arrives (the transport may
+ * still keep order). */
+enum vly_link_order { VLY_LINK_IN_ORDER, VLY_LINK_ANY_ORDER };
+
+struct vly_link_stats {
+    uint64_t packets_sent, packets_received, retransmits, lost_packets, spurious_losses;
+    uint64_t bytes_sent, bytes_received;
+    uint64_t smoothed_rtt_ns, min_rtt_ns, cwnd_bytes;
+    uint64_t kernel_drops_local, kernel_drops_peer;
+    uint64_t limited_cwnd_ns, limited_flow_ns, limited_pacing_ns, limited_app_ns;
+    const char *transport;    /* "udp", "tcp"; static */
+    const char *io;           /* how it is sent: "gso", "tcp", "sendfile"; static */
+    char cc[VLY_CC_NAME_MAX]; /* congestion control in use */
+};
+
+/* What a link tells its user; all required. `user` is what vly_link.user holds. */
+struct vly_link_events {
+    /* client: the connection exists */
+    void (*on_open)(void *user);
+    /* the peer opened a stream */
+    void (*on_stream)(void *user, uint64_t stream);
+    /* bytes arrived; `data` is borrowed during the call. Credit is returned with ops->consume */
+    void (*on_data)(void *user, uint64_t stream, uint64_t offset, struct vly_span data);
+    /* all bytes of the stream up to `final_bytes` have been handed on */
+    void (*on_end)(void *user, uint64_t stream, uint64_t final_bytes);
+    /* the peer gave up its direction (on_reset) or wants no more of ours (on_stopped) */
+    void (*on_reset)(void *user, uint64_t stream, uint64_t code);
+    void (*on_stopped)(void *user, uint64_t stream, uint64_t code);
+    /* there is room again on a stream that had none; UINT64_MAX: one may open more streams */
+    void (*on_writable)(void *user, uint64_t stream);
+    /* the last event. err 0: closed cleanly by either side; `code` and `reason` (never NULL; escape
+     * it) as the peer gave them */
+    void (*on_closed)(void *user, int err, uint64_t code, const char *reason);
+};
+
+/* Where in a file. */
+struct vly_file_range {
+    int fd;
+    uint64_t offset;
+};
+
+struct vly_link_ops {
+    int (*open_stream)(struct vly_link *l, uint64_t *stream); /* VLY_E_AGAIN: no more at present */
+    /* VLY_E_STATE: bytes have arrived already, their order stays. A stream of the peer's may have
+     * brought some with its opening. */
+    int (*set_order)(struct vly_link *l, uint64_t stream, enum vly_link_order order);
+    /* Room to be filled in place: *len in: wanted, out: given. VLY_E_AGAIN: wait for on_writable.
+     */
+    int (*reserve)(struct vly_link *l, uint64_t stream, uint8_t **ptr, size_t *len);
+    int (*commit)(struct vly_link *l, uint64_t stream, size_t len, bool fin);
+    /* NULL where there is no such thing. Sends `len` bytes (at least 1) of the regular file `fd`,
+     * which stays the caller's, from `offset` on without copying them: *len in: wanted, out: taken.
+     * VLY_E_AGAIN: wait for on_writable. `fin` counts when all was taken. */
+    int (*send_file)(struct vly_link *l, uint64_t stream, const struct vly_file_range *range,
+                     size_t *len, bool fin);
+    void (*consume)(struct vly_link *l, uint64_t stream, uint64_t bytes);
+    void (*reset)(struct vly_link *l, uint64_t stream, uint64_t code);
+    void (*stop)(struct vly_link *l, uint64_t stream, uint64_t code);
+    void (*expect_answer)(struct vly_link *l, bool expecting);
+    void (*close)(struct vly_link *l, uint64_t code, const char *reason); /* on_closed follows */
+    void (*stats)(const struct vly_link *l, struct vly_link_stats *out);
+    /* The peer's address as text, e.g. "192.0.2.1:7711"; borrowed for the link's life. */
+    const char *(*peer)(const struct vly_link *l);
+    /* Runs work(arg) in a thread, then done(arg) in the loop, also when the link has closed
+     * meanwhile: for fsync and other calls that block. */
+    int (*offload)(struct vly_link *l, void (*work)(void *arg), void (*done)(void *arg), void *arg);
+};
+
+struct vly_link {
+    const struct vly_link_ops *ops;
+    const struct vly_link_events *events; /* set by the user of the link */
+    void *user;
+};
+
+/* ---- transports ---- */
+
+enum vly_carrier { VLY_CARRIER_UDP, VLY_CARRIER_TCP };
+
+/* How bytes are moved; the tunables of the command line. */
+struct vly_transport_options {
+    size_t size;
+    bool plain;                  /* no encryption; must be asked for at both ends */
+    const char *cc;              /* UDP: "cubic" (default), "reno", "fixed" */
+    const char *io;              /* UDP: "auto" (default), "gso", "mmsg", "basic" */
+    uint64_t rate_bytes_per_s;   /* UDP: upper bound; 0: none */
+    uint32_t max_datagram_bytes; /* UDP: --mss, 1200 to 65507; 0: 1472 */
+    uint64_t window_bytes; /* --window: largest receive window and send buffer; 0: automatic */
+    uint64_t timeout_ns;   /* no answer for so long is an error; 0: 10 s */
+    enum vly_carrier carrier;
+    const char *tcp_cc; /* TCP: the kernel's congestion control; NULL: the system's default */
+};
+
+struct vly_transport;
+
+struct vly_transport_spec {
+    size_t size;
+    struct vly_transport_options options;
+    const char *application;     /* as SPEC 2.10; both ends must say the same */
+    const struct sockaddr *bind; /* server: address and port, 0 picks one; client: any address of
+                                    the family, port 0 */
+    bool is_server;
+    size_t max_links; /* server; 0: 1024 */
+    /* Server: a connection came in. Set link->events and link->user before returning 0; returning
+     * a vly_err closes it with `reject_code` and the error's text, and the link is gone. */
+    int (*on_accept)(void *ctx, struct vly_link *link);
+    void *ctx;
+    uint64_t reject_code; /* an application code, not 0: that would be a clean close */
+};
+
+/* Opens a transport; what the spec points to is borrowed for its life. On failure *out is NULL.
+ * Errors: VLY_E_NOMEM, VLY_E_INVALID (an option's value), VLY_E_EXISTS (the port is taken),
+ * VLY_E_UNREACHABLE (no such address here), VLY_E_PERMISSION, VLY_E_IO. */
+VLY_MUST_USE int vly_transport_open(struct vly_transport **out, struct uv_loop_s *loop,
+                                    const struct vly_transport_spec *spec);
+/* Begins a connection. The link is usable at once for setting events and user; on_open or on_closed
+ * follows from the loop. Errors: VLY_E_UNREACHABLE and VLY_E_PERMISSION (the system knows no way
+ * there), VLY_E_INVALID (address family), VLY_E_STATE (it is closing), VLY_E_NOMEM, VLY_E_IO. */
+VLY_MUST_USE int vly_transport_connect(struct vly_transport *t, const struct sockaddr *peer,
+                                       struct vly_link **out);
+/* The local address, e.g. "127.0.0.1", and port. Borrowed for the transport's life. */
+const char *vly_transport_address(const struct vly_transport *t);
+uint16_t vly_transport_port(const struct vly_transport *t);
+/* Closes all connections with `code` and `reason`, waits for them (less than a second) and for what
+ * was offloaded, frees the transport and calls `done` (may be NULL). Every link has had its
+ * on_closed by then. Once only. */
+void vly_transport_close(struct vly_transport *t, uint64_t code, const char *reason,
+                         void (*done)(void *ctx), void *ctx);
+
+#endif

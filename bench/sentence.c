@@ -5,6 +5,7 @@
 #include "bench/table_internal.h"
 #include "file/path.h"
 
+#include <math.h>
 #include <string.h>
 
 /* What a group says about Volley. */
@@ -18,6 +19,8 @@ struct finding {
 
 enum bench_verdict bench_verdict(const struct bench_estimate *ratio)
 {
+    if (fabs(ratio->median - 1) < BENCH_SAME_WITHIN)
+        return BENCH_SAME;
     if (ratio->low > 1)
         return BENCH_FASTER;
     return ratio->high < 1 ? BENCH_SLOWER : BENCH_SAME;

@@ -11,6 +11,8 @@
 
 #define BENCH_SENTENCE_BYTES 512
 
+#define BENCH_SAME_WITHIN 0.005 /* what is printed as 1.00 is called the same, however sure */
+
 /* What a 95 % interval says of a ratio. */
 enum bench_verdict { BENCH_SLOWER, BENCH_SAME, BENCH_FASTER };
 enum bench_verdict bench_verdict(const struct bench_estimate *ratio);

@@ -103,6 +103,9 @@ static void test_verdict(void **state)
     assert_int_equal(bench_verdict(&(struct bench_estimate){1.1, 1.0, 1.2, 4}), BENCH_SAME);
     assert_int_equal(bench_verdict(&(struct bench_estimate){0.9, 0.8, 0.99, 4}), BENCH_SLOWER);
     assert_int_equal(bench_verdict(&(struct bench_estimate){0.9, 0.8, 1.0, 4}), BENCH_SAME);
+    /* what is printed as 1.00 is no difference, however sure it is */
+    assert_int_equal(bench_verdict(&(struct bench_estimate){1.004, 1.003, 1.005, 4}), BENCH_SAME);
+    assert_int_equal(bench_verdict(&(struct bench_estimate){0.996, 0.995, 0.997, 4}), BENCH_SAME);
 }
 
 static void test_numbers(void **state)

@@ -56,6 +56,7 @@ int bench_session_run(const struct vly_cli *cli, const struct bench_session *s)
     char why[BENCH_WHY_BYTES] = "";
     int err = bench_matrix_run(&runner, why);
 
+    bench_row_cleanup();
     if (err == VLY_E_CANCELLED)
         return interrupted(cli, s);
     if (err != 0)

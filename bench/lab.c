@@ -8,6 +8,7 @@
 
 #include "bench/lab_guard.h"
 #include "bench/netdev.h"
+#include "bench/netem.h"
 #include "bench/netns.h"
 #include "bench/tun.h"
 
@@ -77,13 +78,17 @@ static void setup(const void *ctx, struct bench_netns_answer *out)
         (void)setup_side(ctx, BENCH_RIGHT, out);
 }
 
+static uint32_t mtu_bytes(const struct bench_lab_spec *spec)
+{
+    return spec->mtu_bytes != 0 ? spec->mtu_bytes : MTU_DEFAULT_BYTES;
+}
+
 /* Makes the namespaces and the devices; tun[] only in an emulated lab. */
 static int join(struct bench_lab *lab, const struct bench_lab_spec *spec, int tun[2],
                 char why[BENCH_WHY_BYTES])
 {
     struct setup s = {&lab->ns, spec->kind == BENCH_LAB_EMULATED && !spec->netem,
-                      spec->offloads_off || spec->netem,
-                      spec->mtu_bytes != 0 ? spec->mtu_bytes : MTU_DEFAULT_BYTES};
+                      spec->offloads_off || spec->netem, mtu_bytes(spec)};
     struct bench_netns_answer a;
     int err;
 
@@ -115,6 +120,8 @@ static int open_namespaces(struct bench_lab *lab, const struct bench_lab_spec *s
         err = join(lab, spec, tun, why);
     if (err == 0)
         err = bench_lab_guard_start(&lab->guard, &lab->ns, lab->emulator, tun, why);
+    if (err == 0 && spec->kind == BENCH_LAB_EMULATED && spec->netem)
+        err = bench_netem_apply(lab, spec, mtu_bytes(spec), why);
     for (int i = 0; i < 2; i++)
         if (tun[i] >= 0)
             (void)close(tun[i]);

@@ -18,7 +18,9 @@ int bench_tun_open(struct bench_netns_answer *out)
     int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
     if (fd < 0)
-        return bench_netns_fail(out, 0, "cannot open /dev/net/tun (kernel module tun)");
+        return bench_netns_fail(out, 0,
+                                "cannot open /dev/net/tun; an emulated link needs it (modprobe "
+                                "tun), and leave to open it");
     r.ifr_flags = IFF_TUN | IFF_NO_PI;
     if (ioctl(fd, TUNSETIFF, &r) != 0) {
         (void)bench_netns_fail(out, 0, "cannot make a TUN device");

@@ -69,38 +69,7 @@ static int set_address(int fd, unsigned long what, const char *text, struct benc
     return 0;
 }
 
-static int configure(int fd, uint32_t mtu_bytes, unsigned queue_pkts,
-                     struct bench_netns_answer *out)
-{
-    struct ifreq r = request(BENCH_NETDEV);
-
-    r.ifr_mtu = (int)mtu_bytes;
-    if (ioctl(fd, SIOCSIFMTU, &r) != 0)
-        return bench_netns_fail(out, 0, "cannot set an MTU of %u bytes", mtu_bytes);
-    r.ifr_qlen = (int)queue_pkts;
-    if (queue_pkts > 0 && ioctl(fd, SIOCSIFTXQLEN, &r) != 0)
-        return bench_netns_fail(out, 0, "cannot set a queue of %u packets", queue_pkts);
-    return up(fd, BENCH_NETDEV, out);
-}
-
-int bench_netdev_configure(const char *address, uint32_t mtu_bytes, unsigned queue_pkts,
-                           struct bench_netns_answer *out)
-{
-    int fd;
-    int err = socket_open(&fd, out);
-
-    if (err != 0)
-        return err;
-    err = set_address(fd, SIOCSIFADDR, address, out);
-    if (err == 0)
-        err = set_address(fd, SIOCSIFNETMASK, "255.255.255.0", out);
-    if (err == 0)
-        err = configure(fd, mtu_bytes, queue_pkts, out);
-    (void)close(fd);
-    return err;
-}
-
-/* ---- veth: rtnetlink, there is no other way ---- */
+/* ---- rtnetlink, for what ioctl cannot do, or not in a user namespace ---- */
 
 struct netlink {
     size_t len;
@@ -136,16 +105,27 @@ static void put_attribute(struct netlink *n, uint16_t type, const void *data, si
     put_bytes(n, data, len);
 }
 
-static void make_request(struct netlink *n, int peer_net_fd)
+static void request_begin(struct netlink *n, const struct ifinfomsg *info)
 {
-    struct nlmsghdr head = {.nlmsg_type = RTM_NEWLINK,
-                            .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL};
+    *n = (struct netlink){.len = sizeof(struct nlmsghdr)};
+    put_bytes(n, info, sizeof(*info));
+}
+
+static void request_end(struct netlink *n, uint16_t flags)
+{
+    const struct nlmsghdr head = {.nlmsg_len = (uint32_t)n->len,
+                                  .nlmsg_type = RTM_NEWLINK,
+                                  .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags)};
+
+    memcpy(n->bytes, &head, sizeof(head));
+}
+
+static void veth_request(struct netlink *n, int peer_net_fd)
+{
     const struct ifinfomsg info = {.ifi_family = AF_UNSPEC};
     size_t link, data, peer;
 
-    *n = (struct netlink){0};
-    put_bytes(n, &head, sizeof(head));
-    put_bytes(n, &info, sizeof(info));
+    request_begin(n, &info);
     put_attribute(n, IFLA_IFNAME, BENCH_NETDEV, sizeof(BENCH_NETDEV));
     link = attribute_begin(n, IFLA_LINKINFO);
     put_attribute(n, IFLA_INFO_KIND, "veth", sizeof("veth"));
@@ -157,12 +137,11 @@ static void make_request(struct netlink *n, int peer_net_fd)
     attribute_end(n, peer);
     attribute_end(n, data);
     attribute_end(n, link);
-    head.nlmsg_len = (uint32_t)n->len;
-    memcpy(n->bytes, &head, sizeof(head));
+    request_end(n, NLM_F_CREATE | NLM_F_EXCL);
 }
 
-/* Sends the request; 0, or -1 with errno. */
-static int ask(int fd, const struct netlink *request)
+/* Sends the request and hears the answer; 0, or -1 with errno. */
+static int exchange(int fd, const struct netlink *request)
 {
     struct {
         struct nlmsghdr head;
@@ -183,17 +162,69 @@ static int ask(int fd, const struct netlink *request)
     return errno == 0 ? 0 : -1;
 }
 
+static int ask(const struct netlink *request)
+{
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    int result;
+
+    if (fd < 0)
+        return -1;
+    result = exchange(fd, request);
+    (void)close(fd);
+    return result;
+}
+
 int bench_netdev_make_veth(int peer_net_fd, struct bench_netns_answer *out)
 {
     struct netlink message;
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    int err = 0;
 
-    make_request(&message, peer_net_fd);
-    if (fd < 0 || ask(fd, &message) != 0)
-        err = bench_netns_fail(out, 0, "cannot make a veth pair (kernel module veth)");
-    if (fd >= 0)
-        (void)close(fd);
+    veth_request(&message, peer_net_fd);
+    if (ask(&message) != 0)
+        return bench_netns_fail(out, 0, "cannot make a veth pair (kernel module veth)");
+    return 0;
+}
+
+static int set_queue(uint32_t queue_pkts)
+{
+    const struct ifinfomsg info = {.ifi_family = AF_UNSPEC,
+                                   .ifi_index = (int)if_nametoindex(BENCH_NETDEV)};
+    struct netlink message;
+
+    request_begin(&message, &info);
+    put_attribute(&message, IFLA_TXQLEN, &queue_pkts, sizeof(queue_pkts));
+    request_end(&message, 0);
+    return ask(&message);
+}
+
+/* ---- addresses ---- */
+
+static int configure(int fd, uint32_t mtu_bytes, unsigned queue_pkts,
+                     struct bench_netns_answer *out)
+{
+    struct ifreq r = request(BENCH_NETDEV);
+
+    r.ifr_mtu = (int)mtu_bytes;
+    if (ioctl(fd, SIOCSIFMTU, &r) != 0)
+        return bench_netns_fail(out, 0, "cannot set an MTU of %u bytes", mtu_bytes);
+    if (queue_pkts > 0 && set_queue(queue_pkts) != 0)
+        return bench_netns_fail(out, 0, "cannot set a queue of %u packets", queue_pkts);
+    return up(fd, BENCH_NETDEV, out);
+}
+
+int bench_netdev_configure(const char *address, uint32_t mtu_bytes, unsigned queue_pkts,
+                           struct bench_netns_answer *out)
+{
+    int fd;
+    int err = socket_open(&fd, out);
+
+    if (err != 0)
+        return err;
+    err = set_address(fd, SIOCSIFADDR, address, out);
+    if (err == 0)
+        err = set_address(fd, SIOCSIFNETMASK, "255.255.255.0", out);
+    if (err == 0)
+        err = configure(fd, mtu_bytes, queue_pkts, out);
+    (void)close(fd);
     return err;
 }
 

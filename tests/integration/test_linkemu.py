@@ -155,9 +155,18 @@ class Endings(LinkEmulator):
         super().setUp()
         self.own = set()  # namespaces of the runs of this test
         self.mark = f"mark-{os.getpid()}-{self.id()}"
+        self.addCleanup(self.kill_all)
         # A process with a child that does not end by itself, on either side; deaf to polite words.
         self.side = (f"trap '' TERM INT; echo up >{self.dir}/$0; "
                      f"sh -c 'trap \"\" TERM INT; while :; do sleep 1; done' {self.mark} & wait")
+
+    def kill_all(self):
+        """What a failing test has left."""
+        for pid in processes_with(self.mark):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
 
     def start_both(self, *options):
         for name in ("left", "right"):

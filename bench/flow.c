@@ -79,8 +79,9 @@ static const struct bench_flow_ops *ops_of(enum bench_protocol protocol)
     case BENCH_TCP:
         return &bench_flow_tcp;
     case BENCH_TLS:
+        return &bench_flow_tls;
     case BENCH_UDP_RAW:
-        return NULL;
+        return &bench_flow_udp_raw;
     case BENCH_VOLLEY:
         break;
     }
@@ -91,13 +92,9 @@ int bench_flow_open(struct bench_flow **out, const struct bench_flow_setup *setu
                     struct vly_fault *why)
 {
     const struct bench_flow_ops *ops = ops_of(setup->request->protocol);
-    struct bench_flow *f;
+    struct bench_flow *f = calloc(1, ops->size);
 
-    *out = NULL;
-    if (ops == NULL)
-        return vly_fault_set(why, VLY_E_INVALID, "%s is not built yet",
-                             bench_protocol_name(setup->request->protocol));
-    *out = f = calloc(1, ops->size);
+    *out = f;
     if (f == NULL)
         return vly_fault_plain(why, VLY_E_NOMEM);
     f->ops = ops;

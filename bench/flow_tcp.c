@@ -5,6 +5,7 @@
 #include "bench/flow_tcp_info.h"
 
 #include "file/path.h"
+#include "net/tcp_socket.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -13,25 +14,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONTROLS_FILE "/proc/sys/net/ipv4/tcp_available_congestion_control"
-
 static bool set_int(int fd, int level, int name, int value)
 {
     return setsockopt(fd, level, name, &value, sizeof(value)) == 0;
 }
 
 /* ---- making a socket ---- */
-
-static void read_controls(char *out, size_t cap)
-{
-    FILE *f = fopen(CONTROLS_FILE, "re");
-
-    (void)snprintf(out, cap, "(unknown)");
-    if (f != NULL && fgets(out, (int)cap, f) != NULL)
-        out[strcspn(out, "\n")] = '\0';
-    if (f != NULL)
-        (void)fclose(f);
-}
 
 static int set_cc(int fd, const char *cc, struct vly_fault *why)
 {
@@ -46,7 +34,7 @@ static int set_cc(int fd, const char *cc, struct vly_fault *why)
                              "TCP congestion control '%s' is for root alone; see "
                              "net.ipv4.tcp_allowed_congestion_control",
                              vly_shown(cc).text);
-    read_controls(controls, sizeof(controls));
+    vly_tcp_cc_list(controls, sizeof(controls));
     return vly_fault_set(why, VLY_E_INVALID,
                          "the sending kernel has no TCP congestion control '%s'; there are: %s",
                          vly_shown(cc).text, controls);

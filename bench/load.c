@@ -266,10 +266,10 @@ void bench_load_start(struct bench_load *load)
     for (unsigned way = 0; way < BENCH_WAYS; way++)
         if (load->halves[way].used)
             bench_half_start(load, &load->halves[way]);
+    load->flow->ops->start(load->flow);
     if (!load->server)
         bench_load_sample(load, BENCH_FORWARD)->connect_ns =
             load->flow->connect_ns != 0 ? load->flow->connect_ns : BENCH_UNKNOWN;
-    load->flow->ops->start(load->flow);
     bench_load_half_over(load); /* a little data may have overtaken the word to start */
 }
 

@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define DRAIN_READS 64u /* of one who talks nonsense: no more is listened to */
+
 /* ---- messages ---- */
 
 int bench_message_parse(json_t **out, const char *line, size_t len, struct vly_fault *why)
@@ -43,11 +45,27 @@ json_t *bench_message(const char *type)
 
 /* ---- the connection ---- */
 
+/* What is not read would make the kernel reset the connection, and what we say be lost. */
+static void say_nonsense(struct bench_control *c, const char *text)
+{
+    json_t *error = bench_message("error");
+
+    for (unsigned i = 0; i < DRAIN_READS && recv(c->fd, c->in, sizeof(c->in), 0) > 0; i++)
+        ;
+    if (error != NULL) {
+        (void)json_object_set_new(error, "code", json_string(vly_err_name(VLY_E_PROTOCOL)));
+        (void)json_object_set_new(error, "message", json_string(text));
+    }
+    bench_control_send(c, error);
+}
+
 static void lose(struct bench_control *c, int err, const char *text)
 {
     struct vly_fault why;
 
     (void)vly_fault_set(&why, err, "%s", text);
+    if (err == VLY_E_PROTOCOL)
+        say_nonsense(c, text);
     bench_control_close(c);
     c->on_lost(c->user, &why);
 }

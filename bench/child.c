@@ -27,7 +27,7 @@
 #define DESCENDANTS_MAX 64 /* of one child, found when it is ended */
 #define FIRST_OUT_BYTES 4096
 
-static int pidfd_open_(pid_t pid)
+static int process_open(pid_t pid)
 {
     return (int)syscall(SYS_pidfd_open, pid, 0);
 }
@@ -78,7 +78,7 @@ static int pipes_open(struct bench_child *c, int theirs[2])
 static int adopt(struct bench_child *c, pid_t pid, char why[BENCH_WHY_BYTES])
 {
     c->pid = pid;
-    c->pidfd = pidfd_open_(pid);
+    c->pidfd = process_open(pid);
     if (c->pidfd >= 0)
         return 0;
     (void)snprintf(why, BENCH_WHY_BYTES, "%s: pidfd_open: %s; it needs Linux 5.3", c->name,
@@ -335,7 +335,7 @@ static void descendants_find(struct descendants *d, pid_t root)
     for (; looked < d->n; looked++)
         d->n += children_of(d->pids[looked], d->pids + d->n, DESCENDANTS_MAX - d->n);
     for (size_t i = 0; i < d->n; i++)
-        d->pidfds[i] = pidfd_open_(d->pids[i]);
+        d->pidfds[i] = process_open(d->pids[i]);
 }
 
 /* Kills what outlived its parent, and waits until it is gone. */

@@ -15,6 +15,7 @@
 
 #define PRIVSEP_DIRECTORY "/run/sshd"
 #define CIPHER "aes128-gcm@openssh.com"
+#define CIPHERS "Ciphers " CIPHER
 
 static bool privsep_made;
 
@@ -86,7 +87,7 @@ static void server(const struct bench_job *job, struct bench_argv *argv)
         "UseDNS no",
         "PasswordAuthentication no",
         "KbdInteractiveAuthentication no",
-        "Ciphers " CIPHER,
+        CIPHERS,
         "Compression no",
         "IPQoS throughput",
         "Subsystem sftp internal-sftp",

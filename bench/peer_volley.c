@@ -86,33 +86,39 @@ static void memory_client(const struct bench_job *job, struct bench_argv *argv)
         add_number(argv, "-l", row->block_bytes, "");
 }
 
-/* The last line of standard output as an object; NULL: it is none. Owned by the caller. */
-static json_t *last_line(const struct bench_child *c)
+/* The object that stands on the line that ends before `end`; *begin is where the line begins. */
+static json_t *line_before(const struct bench_child *c, size_t end, size_t *begin)
 {
-    size_t end = c->out_bytes;
-    size_t begin;
-
-    while (end > 0 && (c->out[end - 1] == '\n' || c->out[end - 1] == '\0'))
-        end--;
-    for (begin = end; begin > 0 && c->out[begin - 1] != '\n' && c->out[begin - 1] != '\0';)
-        begin--;
-    return end > begin ? json_loadb(c->out + begin, end - begin, 0, NULL) : NULL;
+    *begin = end;
+    while (*begin > 0 && c->out[*begin - 1] != '\n' && c->out[*begin - 1] != '\0')
+        (*begin)--;
+    return json_loadb(c->out + *begin, end - *begin, 0, NULL);
 }
 
-static bool is_event(const json_t *line, const char *name)
+/* The latest event of that name on standard output; NULL: there is none. Owned by the caller. */
+static json_t *event_find(const struct bench_child *c, const char *name)
 {
-    const char *event = json_string_value(json_object_get(line, "event"));
+    size_t end = c->out_bytes;
 
-    return event != NULL && strcmp(event, name) == 0;
+    while (c->out != NULL) {
+        size_t begin;
+        json_t *line = line_before(c, end, &begin);
+        const char *event = json_string_value(json_object_get(line, "event"));
+        if (event != NULL && strcmp(event, name) == 0)
+            return line;
+        json_decref(line);
+        if (begin == 0)
+            break;
+        end = begin - 1;
+    }
+    return NULL;
 }
 
 static int memory_result(const struct bench_job *job, struct bench_sample *out)
 {
-    json_t *line = last_line(job->client);
-    int err = VLY_E_MALFORMED;
+    json_t *line = event_find(job->client, "result");
+    int err = bench_sample_from_json(out, json_object_get(line, "sample"));
 
-    if (is_event(line, "result"))
-        err = bench_sample_from_json(out, json_object_get(line, "sample"));
     json_decref(line);
     if (err != 0)
         return bench_sample_fail(out, err, "volley-bench run: it printed no result that is one");
@@ -176,32 +182,43 @@ static uint64_t count_of(const json_t *object, const char *key)
                : BENCH_UNKNOWN;
 }
 
-/* A client that receives knows nothing of what the sender sent again. */
-static int file_result(const struct bench_job *job, struct bench_sample *out)
+/* Each end tells what it sent itself, and what its own socket had no room for. */
+static void stats_read(const json_t *sender, const json_t *receiver, struct bench_sample *out)
 {
-    json_t *line = last_line(job->client);
-    const char *io, *cc;
+    out->retransmits = count_of(sender, "retransmits");
+    out->packets_sent = count_of(sender, "packets_sent");
+    out->smoothed_rtt_ns = count_of(sender, "smoothed_rtt_ns");
+    out->cwnd_bytes = count_of(sender, "cwnd_bytes");
+    out->kernel_drops = count_of(receiver, "kernel_drops_local");
+}
 
-    if (!is_event(line, "done")) {
-        json_decref(line);
-        return bench_sample_fail(out, VLY_E_MALFORMED, "volley: it printed no result");
-    }
-    if (!job->row->reverse) {
-        out->retransmits = count_of(line, "retransmits");
-        out->packets_sent = count_of(line, "packets_sent");
-        out->smoothed_rtt_ns = count_of(line, "smoothed_rtt_ns");
-        out->cwnd_bytes = count_of(line, "cwnd_bytes");
-    }
-    out->kernel_drops =
-        count_of(line, job->row->reverse ? "kernel_drops_local" : "kernel_drops_peer");
-    io = json_string_value(json_object_get(line, "io"));
-    cc = json_string_value(json_object_get(line, "cc"));
+static void names_read(const struct bench_row *row, const json_t *done, struct bench_sample *out)
+{
+    const char *io = json_string_value(json_object_get(done, "io"));
+    const char *cc = json_string_value(json_object_get(done, "cc"));
+
     if (cc == NULL)
-        cc = job->row->cc[0] != '\0' || is_tcp(job->row) ? job->row->cc : "cubic";
+        cc = row->cc[0] != '\0' || is_tcp(row) ? row->cc : "cubic";
     (void)snprintf(out->io, sizeof(out->io), "%.15s", io != NULL ? io : "");
     (void)snprintf(out->cc, sizeof(out->cc), "%.15s", cc);
-    json_decref(line);
-    return 0;
+}
+
+static int file_result(const struct bench_job *job, struct bench_sample *out)
+{
+    json_t *client = event_find(job->client, "done");
+    json_t *server = event_find(job->server, "disconnect");
+    bool told = client != NULL;
+
+    if (job->row->reverse)
+        stats_read(server, client, out);
+    else
+        stats_read(client, server, out);
+    names_read(job->row, client, out);
+    json_decref(client);
+    json_decref(server);
+    if (told)
+        return 0;
+    return bench_sample_fail(out, VLY_E_MALFORMED, "volley: it printed no result");
 }
 
 /* ---- failures ---- */
@@ -219,10 +236,10 @@ static int err_of(const char *code)
 /* {"event":"error","code":"NO_ANSWER","message":"..."} */
 static bool error_told(const struct bench_child *c, int *err, char why[BENCH_WHY_BYTES])
 {
-    json_t *line = last_line(c);
+    json_t *line = event_find(c, "error");
     const char *code = json_string_value(json_object_get(line, "code"));
     const char *message = json_string_value(json_object_get(line, "message"));
-    bool told = is_event(line, "error") && code != NULL && message != NULL;
+    bool told = code != NULL && message != NULL;
 
     if (told) {
         *err = err_of(code);

@@ -25,6 +25,7 @@
 #define FTW_DESCRIPTORS 16
 
 static struct bench_workdir the; /* the only one; closed while its directory is "" */
+static pid_t owner;              /* a child that exits must not remove it */
 static uint64_t block[BLOCK_BYTES / sizeof(uint64_t)];
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -52,7 +53,7 @@ void bench_workdir_clear(const struct bench_workdir *d)
 
 void bench_workdir_close(void)
 {
-    if (the.directory[0] == '\0')
+    if (the.directory[0] == '\0' || owner != getpid())
         return;
     (void)nftw(the.path, remove_one, FTW_DESCRIPTORS, FTW_PHYS | FTW_DEPTH);
     the = (struct bench_workdir){.bytes = 0};
@@ -192,6 +193,7 @@ int bench_workdir_open(struct bench_workdir **out, const char *directory, uint64
         registered = true;
     (void)snprintf(the.directory, sizeof(the.directory), "%s", directory);
     the.bytes = bytes;
+    owner = getpid();
     err = tree_make(&the, why);
     if (err == 0)
         err = source_make(&the, stop, why);

@@ -167,8 +167,8 @@ bool bench_peer_suits(const struct bench_peer *peer, const struct bench_row *row
         cannot = "needs a size for its file";
     else if (row->kind == BENCH_MEMORY && row->bytes == 0 && row->duration_ns == 0)
         cannot = "needs a size or a duration";
-    else if (row->reverse && row->bytes != 0 && peer->reversed_by_time)
-        cannot = "reversed needs a duration in place of a size: it waits for bytes that were lost";
+    else if (row->bytes != 0 && peer->by_time)
+        cannot = "needs a duration, not a size";
     if (cannot == NULL)
         return cc_suits(peer, row, why);
     (void)snprintf(why, BENCH_WHY_BYTES, "%s %s %s", row->protocol,

@@ -56,9 +56,9 @@ struct bench_peer {
     bool tells_port;            /* its first line is {"event":"listening","port":N}; others listen
                                  * on the port they are given */
     bool ends_itself;           /* the server, after the client; others are ended */
-    bool end_is_arrival;   /* of the client; or else of the server too when it is the receiver */
-    bool reversed_by_time; /* reversed it cannot move a number of bytes */
-    const char *io;        /* of a sample; NULL: the result says */
+    bool end_is_arrival; /* of the client; or else of the server too when it is the receiver */
+    bool by_time;        /* it cannot move a number of bytes */
+    const char *io;      /* of a sample; NULL: the result says */
     /* Makes what the row needs; NULL: nothing. */
     int (*prepare)(struct bench_job *job, char why[BENCH_WHY_BYTES]);
     void (*finish)(struct bench_job *job); /* undoes it; NULL: nothing */

@@ -15,7 +15,6 @@
 
 #define PRIVSEP_DIRECTORY "/run/sshd"
 #define CIPHER "aes128-gcm@openssh.com"
-#define CIPHERS "Ciphers " CIPHER
 
 static bool privsep_made;
 
@@ -87,7 +86,6 @@ static void server(const struct bench_job *job, struct bench_argv *argv)
         "UseDNS no",
         "PasswordAuthentication no",
         "KbdInteractiveAuthentication no",
-        CIPHERS,
         "Compression no",
         "IPQoS throughput",
         "Subsystem sftp internal-sftp",
@@ -103,6 +101,7 @@ static void server(const struct bench_job *job, struct bench_argv *argv)
     bench_argv_add(argv, "HostKey %s/host", job->dir->path);
     bench_argv_add(argv, "-o");
     bench_argv_add(argv, "AuthorizedKeysFile %s/user.pub", job->dir->path);
+    add_option(argv, "Ciphers " CIPHER);
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
         add_option(argv, options[i]);
 }

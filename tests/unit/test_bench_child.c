@@ -200,7 +200,7 @@ static void test_grandchildren_are_ended(void **state)
     char *line;
 
     assert_int_equal(bench_child_line(&f->set, c, &line), 0);
-    grandchild.fd = (int)syscall(SYS_pidfd_open, (pid_t)atoi(line), 0);
+    grandchild.fd = (int)syscall(SYS_pidfd_open, (pid_t)strtol(line, NULL, 10), 0);
     assert_true(grandchild.fd >= 0);
     assert_true(bench_child_has_children(c));
     bench_child_end(&f->set, c);

@@ -124,7 +124,8 @@ static void test_run_reference_is_the_fastest_plain_tcp(void **state)
 {
     struct synthetic s = {.rate = by_name};
     json_t *doc = synthetic_result(&s, "repeats 2..2\ntime 1s\nlink lo\nmemory iperf3-tcp\n"
-                                       "memory tcp cc=bbr,cubic\nmemory volley\nmemory udp-raw\n");
+                                       "memory tcp cc=bbr,cubic\nmemory volley\nmemory udp-raw\n"
+                                       "memory iperf3-tcp parallel=2\n");
 
     (void)state;
     for (size_t i = 0; i < bench_result_rows(doc); i++)

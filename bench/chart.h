@@ -40,7 +40,7 @@ struct bench_chart_tic {
 struct bench_chart {
     enum bench_chart_kind kind;
     char name[96]; /* of its file, without ending: letters, digits, '-' */
-    char title[192], caption[768], x_label[64], y_label[64];
+    char title[640], caption[768], x_label[64], y_label[64];
     bool log_x, log_y;
     struct bench_chart_tic tics[BENCH_CHART_TICS_MAX]; /* of x; none: chosen by who draws */
     size_t n_tics;

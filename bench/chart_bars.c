@@ -49,8 +49,8 @@ void bench_charts_bars(struct bench_charts *charts, const struct bench_report *r
     chart->link = link;
     chart->row_kind = kind;
     bench_chart_name(chart, "goodput-%.40s-%.20s", link->name, kind);
-    (void)snprintf(chart->title, sizeof(chart->title), "Goodput, %.80s, %.40s", link->name,
-                   bench_text_kind(kind));
+    (void)snprintf(chart->title, sizeof(chart->title), "Goodput, %s, %s",
+                   bench_text_cut(link->name, 80).s, bench_text_cut(bench_text_kind(kind), 40).s);
     (void)snprintf(chart->x_label, sizeof(chart->x_label), "Goodput in %s",
                    bench_chart_scale(chart).name);
     caption(chart, left_out);

@@ -80,8 +80,9 @@ static void describe(struct bench_chart *chart, const struct bench_report_link *
     (void)snprintf(chart->y_label, sizeof(chart->y_label), "Share of the samples");
     if (spread == COMPLETION) {
         bench_chart_name(chart, "completion-%.40s-%.20s", link->name, kind);
-        (void)snprintf(chart->title, sizeof(chart->title), "Completion times, %.80s, %.40s",
-                       link->name, bench_text_kind(kind));
+        (void)snprintf(chart->title, sizeof(chart->title), "Completion times, %s, %s",
+                       bench_text_cut(link->name, 80).s,
+                       bench_text_cut(bench_text_kind(kind), 40).s);
         (void)snprintf(chart->x_label, sizeof(chart->x_label), "Completion time in %s",
                        time_scale(chart, largest));
         (void)snprintf(chart->caption, sizeof(chart->caption),
@@ -90,8 +91,8 @@ static void describe(struct bench_chart *chart, const struct bench_report_link *
         return;
     }
     bench_chart_name(chart, "spread-%.40s-%.20s", link->name, kind);
-    (void)snprintf(chart->title, sizeof(chart->title), "Spread of goodput, %.80s, %.40s",
-                   link->name, bench_text_kind(kind));
+    (void)snprintf(chart->title, sizeof(chart->title), "Spread of goodput, %s, %s",
+                   bench_text_cut(link->name, 80).s, bench_text_cut(bench_text_kind(kind), 40).s);
     (void)snprintf(chart->x_label, sizeof(chart->x_label), "Goodput in %s",
                    bench_chart_scale(chart).name);
     (void)snprintf(

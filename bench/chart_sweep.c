@@ -239,7 +239,7 @@ static void mathis(struct bench_chart *chart, const struct bench_report_row *lik
         " The grey line is what one Reno connection can reach, MSS/RTT * sqrt(3/2) / "
         "sqrt(p) (Mathis et al. 1997), for MSS %.0f bytes, RTT %.20s without queues, and "
         "at most the rate of the link.",
-        t.mss_bytes, bench_text_duration((uint64_t)(1e9 * t.rtt_s)).s);
+        t.mss_bytes, bench_text_duration(bench_link_rtt_ns(like->link)).s);
     append(chart, text);
 }
 
@@ -280,12 +280,12 @@ static struct bench_text common_text(const struct bench_report_row *like, enum s
     uint64_t rate = way_of(like)->rate_bits_per_s;
     struct bench_text out;
 
-    (void)snprintf(
-        out.s, sizeof(out.s), "%.20s, %.20s %s",
-        rate == 0 || rate == BENCH_UNKNOWN ? "no rate limit" : bench_text_nominal_rate(rate).s,
-        sweep == OVER_LOSS ? bench_text_duration((uint64_t)(1e9 * bench_link_rtt_s(like->link))).s
-                           : bench_text_percent(bench_way_loss(way_of(like))).s,
-        sweep == OVER_LOSS ? "round trip" : "loss");
+    (void)snprintf(out.s, sizeof(out.s), "%.20s, %.20s %s",
+                   rate == 0 || rate == BENCH_UNKNOWN ? "no rate limit"
+                                                      : bench_text_nominal_rate(rate).s,
+                   sweep == OVER_LOSS ? bench_text_duration(bench_link_rtt_ns(like->link)).s
+                                      : bench_text_percent(bench_way_loss(way_of(like))).s,
+                   sweep == OVER_LOSS ? "round trip" : "loss");
     return out;
 }
 
@@ -305,8 +305,8 @@ static void describe(struct bench_chart *chart, const struct bench_report_row *l
         chart->caption, sizeof(chart->caption),
         "Median goodput with its 95 %% interval, %s, over the %s of the link. A flat line "
         "does not mind %s.",
-        bench_text_kind(like->kind), sweep == OVER_LOSS ? "loss" : "round-trip time",
-        sweep == OVER_LOSS ? "loss" : "distance");
+        bench_text_cut(bench_text_kind(like->kind), 40).s,
+        sweep == OVER_LOSS ? "loss" : "round-trip time", sweep == OVER_LOSS ? "loss" : "distance");
 }
 
 static void axes(struct bench_chart *chart, const struct bench_report *r,

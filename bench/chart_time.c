@@ -66,8 +66,8 @@ static void describe(struct bench_chart *chart, const struct bench_report_link *
     chart->link = link;
     chart->row_kind = kind;
     bench_chart_name(chart, "time-%.40s-%.20s", link->name, kind);
-    (void)snprintf(chart->title, sizeof(chart->title), "Goodput over time, %.80s, %.40s",
-                   link->name, bench_text_kind(kind));
+    (void)snprintf(chart->title, sizeof(chart->title), "Goodput over time, %s, %s",
+                   bench_text_cut(link->name, 80).s, bench_text_cut(bench_text_kind(kind), 40).s);
     (void)snprintf(chart->x_label, sizeof(chart->x_label), "Time in s");
     (void)snprintf(chart->y_label, sizeof(chart->y_label), "Goodput in %s", unit);
     (void)snprintf(chart->caption, sizeof(chart->caption),

@@ -7,21 +7,31 @@
 #include "bench/gnuplot.h"
 
 #include "bench/chart_style.h"
+#include "bench/report_text.h"
 
 #include <math.h>
 #include <string.h>
 
 #define WIDTH 560 /* of an SVG, in its own units; about the pixels of a column of the page */
 #define HEIGHT 380
-#define BARS_HEIGHT 92 /* of the frame of a chart of bars, to which each bar adds */
+#define BARS_HEIGHT 120 /* of the frame of a chart of bars, to which each bar adds */
 #define BAR_HEIGHT 34
-#define KEY_HEIGHT 18 /* of a line of the legend */
+#define KEY_HEIGHT 20 /* of a line of the legend */
 #define KEY_LINE 1.1  /* the same in lines of text */
-#define KEY_COLUMNS 2
+#define KEY_COLUMNS 2 /* one when a label has more letters than */
+#define KEY_FIT 24
 #define PNG_WIDTH 1600
-#define POINTS_SHOWN 12 /* of a line: more are thinned, so that lines keep apart */
-#define LOG_ROOM 1.4    /* at both ends of a logarithmic axis, as a factor */
-#define GRID "#808080"
+#define POINTS_SHOWN 12  /* of a line: more are thinned, so that lines keep apart */
+#define LOG_ROOM 1.4     /* at both ends of a logarithmic axis, as a factor */
+#define SVG_LETTERS 15.0 /* font sizes: units, */
+#define PNG_LETTERS 11.0 /* and points before scaling */
+#define SHRINK_LEAST 0.66
+#define LETTER_WIDTH 0.62 /* on average, as a share of its size: generous */
+#define TITLE_FIT 58      /* letters of the usual size */
+#define TITLE_BYTES 86
+#define LABEL_BYTES 48
+#define BAR_LABEL_FIT 26
+#define GRID "#c8c8c8"
 
 /* `twice`: characters that are doubled to stand for themselves. */
 static void quote(FILE *out, const char *text, const char *twice)
@@ -45,6 +55,45 @@ void bench_gnuplot_quote(FILE *out, const char *text)
 static void quote_tic(FILE *out, const char *text)
 {
     quote(out, text, "'%");
+}
+
+static unsigned characters(const char *text)
+{
+    unsigned n = 0;
+
+    for (; *text != '\0'; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
+static unsigned longest_label(const struct bench_chart *chart)
+{
+    unsigned longest = 0;
+
+    for (size_t i = 0; i < chart->n_series; i++) {
+        unsigned n = characters(bench_text_cut(chart->series[i].label, LABEL_BYTES).s);
+        longest = n > longest ? n : longest;
+    }
+    return longest;
+}
+
+/* The size of letters, as a share of the usual one, with which so many of them fit. */
+static double shrink(unsigned n, unsigned fit)
+{
+    return n > fit ? fmax((double)fit / n, SHRINK_LEAST) : 1;
+}
+
+/* A title that is too long has smaller letters, and in the end an ellipsis. It stands in the middle
+ * of the picture, where gnuplot's own would stand in that of the frame, and run out of it. */
+static void set_title(FILE *out, const struct bench_chart *chart, enum bench_picture_format format)
+{
+    struct bench_text text = bench_text_cut(chart->title, TITLE_BYTES);
+    double usual = format == BENCH_SVG ? SVG_LETTERS : PNG_LETTERS;
+
+    (void)fputs("set tmargin 2.6\nset label ", out);
+    bench_gnuplot_quote(out, text.s);
+    (void)fprintf(out, " at screen 0.5, graph 1 center offset 0,1.2 font ',%.1f'\n",
+                  usual * shrink(characters(text.s), TITLE_FIT));
 }
 
 static void set_text(FILE *out, const char *what, const char *text)
@@ -71,9 +120,16 @@ static void data(FILE *out, const struct bench_chart *chart)
     }
 }
 
+static unsigned key_columns(const struct bench_chart *chart)
+{
+    return longest_label(chart) > KEY_FIT ? 1 : KEY_COLUMNS;
+}
+
 static unsigned key_lines(const struct bench_chart *chart)
 {
-    return ((unsigned)chart->n_series + KEY_COLUMNS - 1) / KEY_COLUMNS;
+    unsigned columns = key_columns(chart);
+
+    return ((unsigned)chart->n_series + columns - 1) / columns;
 }
 
 static unsigned height_of(const struct bench_chart *chart)
@@ -92,13 +148,13 @@ static void terminal(FILE *out, const struct bench_chart *chart, enum bench_pict
     (void)fputs("reset\n", out);
     if (format == BENCH_SVG)
         (void)fprintf(out,
-                      "set terminal svg size %u,%u noenhanced font 'DejaVu Sans,14' linewidth 1\n",
-                      WIDTH, height);
+                      "set terminal svg size %u,%u noenhanced font 'DejaVu Sans,%g' linewidth 1\n",
+                      WIDTH, height, SVG_LETTERS);
     else
         (void)fprintf(out,
-                      "set terminal pngcairo size %u,%.0f noenhanced font 'DejaVu Sans,10.5' "
+                      "set terminal pngcairo size %u,%.0f noenhanced font 'DejaVu Sans,%g' "
                       "fontscale %.3f linewidth %.3f pointscale %.3f background '#ffffff'\n",
-                      PNG_WIDTH, height * scale, scale, scale, scale);
+                      PNG_WIDTH, height * scale, PNG_LETTERS, scale, scale, scale);
     (void)fprintf(out, "set output '%s'\n", file);
     (void)fputs(
         "set encoding utf8\nset border 3 lc rgb 'black' lw 1\nset tics nomirror out scale 0.5\n"
@@ -108,26 +164,32 @@ static void terminal(FILE *out, const struct bench_chart *chart, enum bench_pict
 
 /* ---- bars, lying ---- */
 
-static void bars(FILE *out, const struct bench_chart *chart)
+static void bars(FILE *out, const struct bench_chart *chart, enum bench_picture_format format)
 {
-    double largest = 0;
+    double largest = 0, smaller = shrink(longest_label(chart), BAR_LABEL_FIT);
 
-    (void)fprintf(out, "set yrange [%zu.5:-0.5]\nset ytics scale 0 (", chart->n_series - 1);
+    (void)fprintf(out,
+                  "set yrange [%zu.5:-0.5]\nset lmargin at screen %.4f\n"
+                  "set ytics scale 0 font ',%.1f' (",
+                  chart->n_series - 1,
+                  (longest_label(chart) * LETTER_WIDTH * SVG_LETTERS * smaller + SVG_LETTERS) /
+                      WIDTH,
+                  (format == BENCH_SVG ? SVG_LETTERS : PNG_LETTERS) * smaller);
     for (size_t i = 0; i < chart->n_series; i++) {
         const struct bench_chart_point *p = &chart->series[i].points[0];
-        quote_tic(out, chart->series[i].label);
+        quote_tic(out, bench_text_cut(chart->series[i].label, LABEL_BYTES).s);
         (void)fprintf(out, " %zu%s", i, i + 1 < chart->n_series ? ", " : ")\n");
         largest = fmax(largest, isfinite(p->high) ? fmax(p->high, p->x) : p->x);
     }
     (void)fprintf(out,
                   "set xrange [0:%.9g]\nset grid xtics lt 1 lc rgb '" GRID "' lw 0.5\n"
-                  "set border 2\nset bars 0.6\nunset key\nset xtics scale 0\n",
+                  "set border 2\nset bmargin 3.8\nset bars 0.6\nunset key\nset xtics scale 0\n",
                   largest > 0 ? largest * 1.16 : 1);
     for (size_t i = 0; i < chart->n_series; i++) {
         const struct bench_chart_point *p = &chart->series[i].points[0];
         double end = isfinite(p->high) ? fmax(p->high, p->x) : p->x;
-        (void)fprintf(out, "set label '%.3g' at %.9g,%zu left offset character 0.6,0\n", p->x, end,
-                      i);
+        (void)fprintf(out, "set label '%s' at %.9g,%zu left offset character 0.6,0\n",
+                      bench_text_number(p->x).s, end, i);
     }
     for (size_t i = 0; i < chart->n_series; i++)
         (void)fprintf(out,
@@ -160,7 +222,7 @@ static void axes(FILE *out, const struct bench_chart *chart)
     (void)fprintf(out,
                   "set bmargin %.2f\nset key at screen 0.54, screen %.4f center bottom horizontal "
                   "Left reverse samplen 3 width 1 maxcols %u\n",
-                  4.0 + KEY_LINE * key_lines(chart), 6.0 / height_of(chart), KEY_COLUMNS);
+                  4.0 + KEY_LINE * key_lines(chart), 8.0 / height_of(chart), key_columns(chart));
     if (!chart->log_y)
         (void)fputs("set yrange [0:*]\n", out);
     if (chart->kind == BENCH_CHART_STEPS)
@@ -212,7 +274,7 @@ static void curve(FILE *out, const struct bench_chart *chart, size_t i, unsigned
             "$d%zu using 1:2 with linespoints lw 2 dt %s pt %u ps 0.7 pi %d "
             "lc rgb '%s' title ",
             i, style.colour, i, style.dash, style.point, every, style.colour);
-    bench_gnuplot_quote(out, series->label);
+    bench_gnuplot_quote(out, bench_text_cut(series->label, LABEL_BYTES).s);
 }
 
 static void curves(FILE *out, const struct bench_chart *chart)
@@ -241,10 +303,10 @@ void bench_gnuplot_script(FILE *out, const struct bench_chart *chart,
 {
     terminal(out, chart, format, file);
     data(out, chart);
-    set_text(out, "title", chart->title);
+    set_title(out, chart, format);
     set_text(out, "xlabel", chart->x_label);
     if (chart->kind == BENCH_CHART_BARS)
-        bars(out, chart);
+        bars(out, chart, format);
     else
         curves(out, chart);
     (void)fputs("unset output\n", out);

@@ -175,20 +175,20 @@ static int draw(struct bench_picture *pictures, const struct bench_charts *chart
     (void)snprintf(path, sizeof(path), "%.400s/volley-bench-XXXXXX",
                    tmp != NULL && tmp[0] == '/' ? tmp : "/tmp");
     if (mkdtemp(path) == NULL) {
-        (void)snprintf(why, BENCH_WHY_BYTES, "a directory below %.100s cannot be made: %s", path,
-                       strerror(errno));
+        (void)snprintf(why, BENCH_WHY_BYTES, "a directory %.120s cannot be made: %s",
+                       vly_shown(path).text, strerror(errno));
         return VLY_E_IO;
     }
     dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0) {
         (void)rmdir(path);
-        (void)snprintf(why, BENCH_WHY_BYTES, "%.100s cannot be opened", path);
+        (void)snprintf(why, BENCH_WHY_BYTES, "%.120s cannot be opened", vly_shown(path).text);
         return VLY_E_IO;
     }
     err = script_write(dir, charts, format);
     if (err != 0)
-        (void)snprintf(why, BENCH_WHY_BYTES, "a script for gnuplot cannot be written to %.100s",
-                       path);
+        (void)snprintf(why, BENCH_WHY_BYTES, "a script for gnuplot cannot be written to %.120s",
+                       vly_shown(path).text);
     else
         err = draw_in(dir, mask, pictures, charts, why);
     directory_remove(dir, path, charts->n);

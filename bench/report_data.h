@@ -15,7 +15,7 @@
 #define BENCH_REPORT_SCHEMA "volley-bench-result/1"
 #define BENCH_REPORT_LINKS_MAX 1000
 #define BENCH_REPORT_ROWS_MAX 10000
-#define BENCH_LABEL_BYTES 96
+#define BENCH_LABEL_BYTES 256
 
 /* One direction of an emulated link. */
 struct bench_report_way {

@@ -131,7 +131,8 @@ static void figures(FILE *out, const struct bench_report_pictures *p,
         if (!belongs(p->charts->at[i], link, kind))
             continue;
         if (!begun)
-            bench_html(out, "<div class=\"figures\">\n");
+            bench_html(out, link != NULL ? "<div class=\"figures packed\">\n"
+                                         : "<div class=\"figures\">\n");
         begun = true;
         figure(out, p->charts->at[i], p->svg[i]);
     }
@@ -199,7 +200,7 @@ static void link_section(FILE *out, const struct bench_report *r,
         const char *kind = r->rows[i].link == link ? bench_report_group(r, i) : NULL;
         if (kind == NULL)
             continue;
-        bench_html(out, "<h3>%s, %s</h3>\n", link->name, bench_text_kind(kind));
+        bench_html(out, "<h3>%s</h3>\n", bench_text_kind(kind));
         bench_report_table(out, r, link, kind);
         figures(out, p, link, kind);
     }

@@ -23,6 +23,22 @@ static void append(char *out, size_t cap, const char *format, ...)
     va_end(args);
 }
 
+struct bench_text bench_text_cut(const char *text, size_t max_bytes)
+{
+    struct bench_text out = {""};
+    size_t len = strlen(text);
+
+    if (len <= max_bytes) {
+        memcpy(out.s, text, len);
+        return out;
+    }
+    for (len = max_bytes; len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80;)
+        len--;
+    memcpy(out.s, text, len);
+    memcpy(out.s + len, "…", sizeof("…"));
+    return out;
+}
+
 /* ---- figures ---- */
 
 struct bench_rate_unit bench_rate_unit(double bits_per_s)
@@ -180,12 +196,19 @@ double bench_way_loss(const struct bench_report_way *way)
     return 1 - (1 - way->loss) * (1 - in_burst);
 }
 
+uint64_t bench_link_rtt_ns(const struct bench_report_link *link)
+{
+    uint64_t forward_ns = link->forward.delay_ns, back_ns = link->back.delay_ns;
+
+    if (!link->has_ways)
+        return BENCH_UNKNOWN;
+    return (forward_ns == BENCH_UNKNOWN ? 0 : forward_ns) +
+           (back_ns == BENCH_UNKNOWN ? 0 : back_ns); /* each is at most INT64_MAX */
+}
+
 double bench_link_rtt_s(const struct bench_report_link *link)
 {
-    double forward = link->forward.delay_ns == BENCH_UNKNOWN ? 0 : (double)link->forward.delay_ns;
-    double back = link->back.delay_ns == BENCH_UNKNOWN ? 0 : (double)link->back.delay_ns;
-
-    return link->has_ways ? (forward + back) / 1e9 : NAN;
+    return link->has_ways ? (double)bench_link_rtt_ns(link) / 1e9 : NAN;
 }
 
 struct bench_text bench_text_link(const struct bench_report_link *link)
@@ -200,14 +223,14 @@ struct bench_text bench_text_link(const struct bench_report_link *link)
     else if (strcmp(link->kind, "netem") == 0)
         append(out.s, sizeof(out.s), "emulated by netem");
     else
-        append(out.s, sizeof(out.s), "%.60s", link->kind);
+        append(out.s, sizeof(out.s), "%s", bench_text_cut(link->kind, 60).s);
     if (link->has_ways) {
         double loss = bench_way_loss(way), back_loss = bench_way_loss(&link->back);
         if (way->rate_bits_per_s != BENCH_UNKNOWN && way->rate_bits_per_s != 0)
             append(out.s, sizeof(out.s), ", %.20s",
                    bench_text_nominal_rate(way->rate_bits_per_s).s);
         append(out.s, sizeof(out.s), ", %.20s round trip",
-               bench_text_duration((uint64_t)(1e9 * bench_link_rtt_s(link))).s);
+               bench_text_duration(bench_link_rtt_ns(link)).s);
         append(out.s, sizeof(out.s), ", %.20s loss", bench_text_percent(loss).s);
         if (loss != back_loss)
             append(out.s, sizeof(out.s), " (%.20s back)", bench_text_percent(back_loss).s);
@@ -257,13 +280,13 @@ static void label_row(const struct bench_report *r, struct bench_report_row *row
     char *out = row->label;
     size_t cap = sizeof(row->label);
 
-    append(out, cap, "%.30s", row->protocol);
+    append(out, cap, "%s", bench_text_cut(row->protocol, 30).s);
     if (row->cc[0] != '\0')
-        append(out, cap, " %.30s", row->cc);
+        append(out, cap, " %s", bench_text_cut(row->cc, 30).s);
     else if (is_tcp(row))
         append(out, cap, " default");
     if (row->io[0] != '\0')
-        append(out, cap, ", %.20s", row->io);
+        append(out, cap, ", %s", bench_text_cut(row->io, 20).s);
     if (row->parallel > 1)
         append(out, cap, ", %" PRIu64 " at once", row->parallel);
     if (row->reverse)

@@ -19,7 +19,11 @@ struct bench_text bench_text_link(const struct bench_report_link *link);
 /* "memory to memory", "file to file" */
 const char *bench_text_kind(const char *kind);
 
-/* UTF-8 dash and thin blanks are in these; "–" stands for what is not known. */
+/* The beginning of `text`, at most `max_bytes` (below 250) and whole characters, "…" behind it when
+ * something is missing. */
+struct bench_text bench_text_cut(const char *text, size_t max_bytes);
+
+/* "–" stands for what is not known. */
 struct bench_text bench_text_rate(double bits_per_s); /* "9.41 Gbit/s" */
 struct bench_text
 bench_text_nominal_rate(uint64_t bits_per_s); /* one that was asked for: "10 Mbit/s" */
@@ -43,7 +47,8 @@ struct bench_rate_unit bench_rate_unit(double bits_per_s);
 
 /* The average share of packets that a direction loses, bursts included. */
 double bench_way_loss(const struct bench_report_way *way);
-/* Of the path: both delays, without queues. */
+/* Of the path: both delays, without queues. BENCH_UNKNOWN, NAN: not an emulated link. */
+uint64_t bench_link_rtt_ns(const struct bench_report_link *link);
 double bench_link_rtt_s(const struct bench_report_link *link);
 
 #endif

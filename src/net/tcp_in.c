@@ -266,7 +266,7 @@ static void on_record_bytes(struct tcp_link *l, struct vly_span *data)
         on_body(l);
 }
 
-static void take(struct tcp_link *l, struct vly_span data)
+void tcp_take(struct tcp_link *l, struct vly_span data)
 {
     while (data.len > 0 && (l->state == LINK_PREFACE || l->state == LINK_OPEN)) {
         if (l->state == LINK_PREFACE)
@@ -307,7 +307,7 @@ void tcp_read(struct tcp_link *l)
         }
         l->quiet_since_ns = vly_clock_now_ns();
         l->pinged = false;
-        take(l, (struct vly_span){.data = in, .len = (size_t)n});
+        tcp_take(l, (struct vly_span){.data = in, .len = (size_t)n});
         if (l->state == LINK_OVER || ((size_t)n < READ_AGAIN_BYTES && l->broken == 0))
             break;
     }

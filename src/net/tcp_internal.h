@@ -162,6 +162,8 @@ void tcp_fail(struct tcp_link *l, int errno_value);
 
 /* Reads what has arrived, within a turn's share. */
 void tcp_read(struct tcp_link *l);
+/* Bytes of the peer; what is left when the link is neither PREFACE nor OPEN any more is dropped. */
+void tcp_take(struct tcp_link *l, struct vly_span data);
 
 /* ---- tcp_out.c ---- */
 

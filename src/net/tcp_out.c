@@ -126,10 +126,9 @@ static bool wrote(struct tcp_link *l, ssize_t n)
     if (errno == EINTR)
         return true;
     l->out.blocked = true;
-    if (errno != EAGAIN) {
+    if (errno != EAGAIN)
         l->broken = errno;
-        tcp_wake(l);
-    }
+    tcp_wake(l); /* the pump polls for room, or reads what the peer said before */
     return false;
 }
 

@@ -335,8 +335,8 @@ int vly_source_open_fd(struct vly_source **out, int fd, struct vly_jobs *jobs,
         free(s);
         return VLY_E_NOMEM;
     }
-    s->base =
-        (struct vly_source){.ops = &fd_source_ops, .size_bytes = VLY_SIZE_UNKNOWN, .mode = 0666};
+    s->base = (struct vly_source){
+        .ops = &fd_source_ops, .size_bytes = VLY_SIZE_UNKNOWN, .file_fd = -1, .mode = 0666};
     s->jobs = jobs;
     s->fd = fd;
     s->wake = wake;

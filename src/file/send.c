@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define TURN_BYTES (256u << 10)
+#define SCRATCH_BYTES (64u << 10)
 #define HASHES_AT_ONCE 16u /* chunks; so a damaged one is known soon */
 
 void vly_sender_init(struct vly_sender *s, struct vly_source *source, uint64_t request,
@@ -83,6 +84,50 @@ static int send_end(struct vly_sender *s, struct vly_fault *why)
     return 0;
 }
 
+/* Bytes that went from the file to the link still have to be seen for their hash. What the link
+ * took is a promise that cannot be taken back: a source that fails now ends without END
+ * (SPEC 10.3). */
+static int hash_sent(struct vly_sender *s, size_t total, bool *last, struct vly_fault *why)
+{
+    static _Thread_local uint8_t scratch[SCRATCH_BYTES];
+
+    while (total > 0) {
+        size_t len = total < sizeof scratch ? total : sizeof scratch;
+        int err = vly_source_read(s->source, scratch, &len, last, why);
+
+        if (err != 0)
+            return err;
+        err = vly_hash_update(&s->hash, (struct vly_span){.data = scratch, .len = len});
+        if (err != 0)
+            return vly_fault_plain(why, err);
+        total -= len;
+    }
+    return 0;
+}
+
+/* The same as step, without a copy on the content's way out. */
+static int step_file(struct vly_sender *s, size_t wanted, size_t *moved, bool *last,
+                     struct vly_fault *why)
+{
+    struct vly_link *link = s->set->link;
+    struct vly_file_range range = {.fd = s->source->file_fd, .offset = s->sent_bytes};
+    uint64_t left = s->source->size_bytes - s->sent_bytes;
+    size_t len = wanted < left ? wanted : (size_t)left;
+    int err = link->ops->send_file(link, s->stream, &range, &len, len == left);
+
+    *moved = 0;
+    if (err == VLY_E_AGAIN || err == VLY_E_STATE)
+        return VLY_E_AGAIN;
+    if (err != 0)
+        return vly_fault_plain(why, err);
+    if ((err = hash_sent(s, len, last, why)) != 0)
+        return err;
+    s->sent_bytes += len;
+    *moved = len;
+    send_hashes(s, false);
+    return *last ? send_end(s, why) : 0;
+}
+
 /* Moves one piece of content. *moved bytes; *last: it ended. VLY_E_AGAIN: no room, or nothing to
  * read. */
 static int step(struct vly_sender *s, size_t wanted, size_t *moved, bool *last,
@@ -91,9 +136,12 @@ static int step(struct vly_sender *s, size_t wanted, size_t *moved, bool *last,
     struct vly_link *link = s->set->link;
     uint8_t *ptr;
     size_t len = wanted;
-    int err = link->ops->reserve(link, s->stream, &ptr, &len);
+    int err;
 
+    if (link->ops->send_file != NULL && s->source->file_fd >= 0 && s->source->size_bytes > 0)
+        return step_file(s, wanted, moved, last, why);
     *moved = 0;
+    err = link->ops->reserve(link, s->stream, &ptr, &len);
     if (err == VLY_E_AGAIN || err == VLY_E_STATE) /* STATE: on_stopped or on_closed is on its way */
         return VLY_E_AGAIN;
     if (err != 0)

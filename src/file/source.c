@@ -102,7 +102,7 @@ int vly_source_from_file(struct vly_source **out, int fd, const struct stat *st,
     s->base.size_bytes = size_bytes;
     s->base.mode = (uint16_t)(st->st_mode & 0777);
     s->base.mtime_ns = time_ns(st->st_mtim);
-    s->fd = fd;
+    s->fd = s->base.file_fd = fd;
     s->before = *st;
     if (size_bytes >= READAHEAD_FROM_BYTES)
         (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);

@@ -22,6 +22,7 @@ struct vly_source_ops {
 struct vly_source {
     const struct vly_source_ops *ops;
     uint64_t size_bytes; /* VLY_SIZE_UNKNOWN (msg.h) for a pipe */
+    int file_fd;         /* of a regular file, which may be sent from there; -1: a pipe */
     uint16_t mode;
     int64_t mtime_ns;
 };

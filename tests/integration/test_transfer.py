@@ -127,7 +127,7 @@ class ManyClients(Case):
         results = [None] * len(runs)
 
         def run(i):
-            results[i] = volley(*runs[i], "--plain", timeout=4 * DEADLINE_S)
+            results[i] = volley(*runs[i], "--plain", *self.carrier, timeout=4 * DEADLINE_S)
 
         threads = [threading.Thread(target=run, args=(i,)) for i in range(len(runs))]
         for thread in threads:
@@ -175,7 +175,7 @@ class Pipes(Case):
     def test_reader_that_leaves_ends_the_transfer(self):
         self.file("root/a", 20_000_000)
         server = self.serve()
-        getting = subprocess.Popen([BIN, "get", f"{server.at}/a", "-o", "-", "--plain"],
+        getting = subprocess.Popen([BIN, "get", f"{server.at}/a", "-o", "-", "--plain", *self.carrier],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         getting.stdout.read(10)
         getting.stdout.close()
@@ -353,6 +353,26 @@ class Listing(Case):
         for i in range(3000):
             (self.root / "dir" / f"{i:04}-{'x' * 40}").touch()
         self.assertEqual(len(self.entries(f"{self.server.at}/dir")), 3001)
+
+
+class RoundTripOverTcp(RoundTrip):
+    carrier = ("--tcp",)
+
+
+class TreesOverTcp(Trees):
+    carrier = ("--tcp",)
+
+
+class ManyClientsOverTcp(ManyClients):
+    carrier = ("--tcp",)
+
+
+class PipesOverTcp(Pipes):
+    carrier = ("--tcp",)
+
+
+class ListingOverTcp(Listing):
+    carrier = ("--tcp",)
 
 
 main()

@@ -165,6 +165,8 @@ def is_root():
 class Case(unittest.TestCase):
     """A test with a directory of its own and processes that end with it."""
 
+    carrier = ()  # options that both ends get: ("--tcp",) in a class that runs over TCP
+
     def setUp(self):
         self.dir = Path(tempfile.mkdtemp(prefix="volley-it-"))
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
@@ -186,18 +188,18 @@ class Case(unittest.TestCase):
         return process
 
     def serve(self, *args, root=None, **popen):
-        server = Server(root or self.root, *args, **popen)
+        server = Server(root or self.root, *self.carrier, *args, **popen)
         self.addCleanup(server.close)
         return server
 
     def run_ok(self, *args, **popen):
-        result = volley(*args, "--plain", **popen)
+        result = volley(*args, "--plain", *self.carrier, **popen)
         self.assertEqual(result.code, OK, result.err)
         return result
 
     def run_fails(self, code, *args, **popen):
         """The command fails with that code and exactly one line, which it returns."""
-        result = volley(*args, "--plain", **popen)
+        result = volley(*args, "--plain", *self.carrier, **popen)
         self.assertEqual(result.code, code, result.err)
         self.assert_one_line(result.error_lines, args[0])
         return result.error_lines[0]

@@ -12,6 +12,7 @@ LISTS = {  # table: (file, macro of a row)
     "frames": ("proto/frame.def", "VLY_FRAME"),
     "closecodes": ("proto/closecode.def", "VLY_CLOSE_CODE"),
     "errors": ("include/volley/base.h", "X"),
+    "records": ("src/net/tcp_frame.h", "X"),
     "trace": ("proto/trace.def", "VLY_TRACE"),
 }
 

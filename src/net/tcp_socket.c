@@ -10,6 +10,7 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -213,17 +214,31 @@ void vly_tcp_stats(int fd, struct vly_link_stats *out)
         less(VLY_US(info.tcpi_busy_time), out->limited_flow_ns + out->limited_app_ns);
 }
 
+/* The first line of a file of /proc; "" when there is none. */
+static void read_line(const char *path, char *out, size_t cap)
+{
+    FILE *f = fopen(path, "re");
+
+    out[0] = '\0';
+    if (f == NULL)
+        return;
+    if (fgets(out, (int)cap, f) == NULL)
+        out[0] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+    (void)fclose(f);
+}
+
+/* The last of "least usual most". */
 static uint64_t receive_buffer_max_bytes(void)
 {
-    FILE *f = fopen("/proc/sys/net/ipv4/tcp_rmem", "re");
-    unsigned long long low, usual, most = 0;
+    char line[128];
+    char *end = line;
+    uint64_t value = 0;
 
-    if (f == NULL)
-        return 0;
-    if (fscanf(f, "%llu %llu %llu", &low, &usual, &most) != 3)
-        most = 0;
-    (void)fclose(f);
-    return most;
+    read_line("/proc/sys/net/ipv4/tcp_rmem", line, sizeof line);
+    for (unsigned i = 0; i < 3; i++)
+        value = strtoull(end, &end, 10);
+    return value;
 }
 
 uint64_t vly_tcp_credit_bytes(uint64_t buffer_bytes)
@@ -248,12 +263,5 @@ bool vly_tcp_cc_exists(const char *name)
 
 void vly_tcp_cc_list(char *out, size_t cap)
 {
-    FILE *f = fopen("/proc/sys/net/ipv4/tcp_available_congestion_control", "re");
-
-    out[0] = '\0';
-    if (f == NULL)
-        return;
-    if (fgets(out, (int)cap, f) != NULL)
-        out[strcspn(out, "\n")] = '\0';
-    (void)fclose(f);
+    read_line("/proc/sys/net/ipv4/tcp_available_congestion_control", out, cap);
 }

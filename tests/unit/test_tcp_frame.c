@@ -159,6 +159,7 @@ static int decode(struct vly_tcp_control *c, const uint8_t *data, size_t len)
     struct vly_tcp_header h;
     int err = vly_tcp_header_decode(&h, (struct vly_span){data, len});
 
+    *c = (struct vly_tcp_control){.header = {.type = VLY_TCP_DATA}};
     if (err != 0 || h.type == VLY_TCP_DATA)
         return err;
     if (len < VLY_TCP_HEADER_BYTES + h.length)
@@ -205,7 +206,7 @@ static void test_records_truncated(void **state)
 static void check_flipped(const uint8_t *data, size_t len)
 {
     uint8_t again[VLY_TCP_HEADER_BYTES + VLY_TCP_BODY_MAX];
-    struct vly_tcp_control c = {.header = {.type = VLY_TCP_DATA}};
+    struct vly_tcp_control c;
     int err = decode(&c, data, len);
 
     assert_true(err == 0 || err == VLY_E_MALFORMED || err == VLY_E_AGAIN);

@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #define GRACE_NS VLY_S(2) /* between the polite word and the end */
@@ -41,10 +43,16 @@ static int start(const struct bench_lab *lab, enum bench_side side, const char *
                  struct child *child, char why[BENCH_WHY_BYTES])
 {
     char shell[] = "sh", option[] = "-c";
-    char *const argv[] = {shell, option, (char *)(uintptr_t)command, NULL};
+    char *copy = strdup(command);
+    char *const argv[] = {shell, option, copy, NULL};
     const int fds[3] = {side == BENCH_LEFT ? 0 : -1, 1, 2};
-    pid_t pid = bench_lab_spawn(lab, side, argv, fds, why);
+    pid_t pid = VLY_E_NOMEM;
 
+    if (copy != NULL)
+        pid = bench_lab_spawn(lab, side, argv, fds, why);
+    else
+        (void)snprintf(why, BENCH_WHY_BYTES, "out of memory");
+    free(copy);
     if (pid < 0)
         return pid;
     child->pid = pid;

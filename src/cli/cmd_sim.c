@@ -18,6 +18,7 @@ struct sim_args {
     double loss, back_loss; /* back_loss below 0: as loss */
     uint64_t burst_pkts;
     double reorder, duplicate, corrupt, truncate, ce_mark;
+    bool codel;
     uint64_t reorder_ns;
     const char *cc;
     uint64_t pace_bytes_per_s, mss_bytes, window_bytes, give_up_ns;
@@ -53,6 +54,8 @@ static const struct vly_opt link_opts[] = {
      "random time added to the delay, at most", 0, VLY_S(60)},
     {"queue", 0, VLY_OPT_SIZE, SIM(queue_bytes), "SIZE",
      "queue before the link (default: one bandwidth-delay product, at least 64KiB)", 0, 0},
+    {"codel", 0, VLY_OPT_FLAG, SIM(codel), NULL,
+     "the queue also drops early, by RFC 8289 (5 ms, 100 ms)", 0, 0},
     {"mtu", 0, VLY_OPT_NUMBER, SIM(mtu_bytes), "BYTES",
      "larger datagrams are dropped (default: 65507)", 0, 65507},
     {"loss", 0, VLY_OPT_SHARE, SIM(loss), "SHARE", "packets lost each way, e.g. 1% (default: 0)", 0,
@@ -98,6 +101,7 @@ static struct vly_link_spec link_spec(const struct sim_args *args, double loss)
         .truncate = args->truncate,
         .mtu_bytes = args->mtu_bytes,
         .ce_mark = args->ce_mark,
+        .codel = args->codel,
     };
 
     if (args->burst_pkts > 0 && loss > 0 && loss < 1) {

@@ -49,7 +49,7 @@ static void test_linkemu_args_nonsense(void **state)
                                           "2s+0",  "2s+1s,",   ",2s+1s", "2s-1s",   "2s+1s+1s",
                                           "-2+1s", "2s+1s 3s", "x+y",    "2s + 1 s"};
     static const char *const rates[] = {"", "5s", "5s=", "=1Mbit", "5s=fast", "5s=1Mbit,", "5s=10"};
-    char text[4096] = "0=1Mbit";
+    char text[4096] = "";
     struct bench_linkemu_changes c = {0};
 
     (void)state;
@@ -66,9 +66,8 @@ static void test_linkemu_args_nonsense(void **state)
     memset(text, '1', 100);
     assert_int_equal(bench_linkemu_rates_parse(text, &c), VLY_E_INVALID);
     c.n = 0;
-    (void)snprintf(text, sizeof(text), "0=1Mbit");
-    for (int i = 1; i < VLY_LINK_CHANGES_MAX; i++)
-        strcat(text, ",0=1Mbit");
+    for (size_t i = 0, len = 0; i < VLY_LINK_CHANGES_MAX; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s0=1Mbit", i > 0 ? "," : "");
     assert_int_equal(bench_linkemu_rates_parse(text, &c), 0);
     assert_int_equal(bench_linkemu_rates_parse("0=1Mbit", &c), VLY_E_LIMIT);
 }
@@ -134,13 +133,12 @@ static void test_linkemu_args_spec(void **state)
 static void assert_netem(const struct vly_link_spec *way, const char *want)
 {
     struct bench_netem_args args;
-    char why[BENCH_WHY_BYTES], line[1024] = "";
+    char why[BENCH_WHY_BYTES], line[1024];
+    size_t len = 0;
 
     assert_int_equal(bench_netem_args(&args, way, 1500, why), 0);
-    for (char **a = args.argv; *a != NULL; a++) {
-        strcat(line, a == args.argv ? "" : " ");
-        strcat(line, *a);
-    }
+    for (char **a = args.argv; *a != NULL; a++)
+        len += (size_t)snprintf(line + len, sizeof(line) - len, "%s%s", len > 0 ? " " : "", *a);
     assert_string_equal(line, want);
 }
 

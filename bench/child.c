@@ -366,18 +366,34 @@ static bool is_gone_in(const struct bench_child *c, uint64_t wait_ns)
     }
 }
 
+/* Stops it and lists what it started: a process that runs may start another one meanwhile. */
+static void freeze(const struct bench_child *c, struct descendants *out)
+{
+    siginfo_t info;
+
+    pidfd_kill(c->pidfd, SIGSTOP);
+    while (waitid(P_PID, (id_t)c->pid, &info, WSTOPPED | WEXITED | WNOWAIT) < 0 && errno == EINTR)
+        ;
+    descendants_find(out, c->pid);
+}
+
 void bench_child_end(struct bench_children *set, struct bench_child *c)
 {
     struct descendants below = {.n = 0};
+    struct descendants later = {.n = 0};
 
     if (c->pidfd < 0)
         return;
-    descendants_find(&below, c->pid);
+    freeze(c, &below);
     pidfd_kill(c->pidfd, SIGTERM);
-    if (!is_gone_in(c, *set->stop ? GRACE_NS / 4 : GRACE_NS))
+    pidfd_kill(c->pidfd, SIGCONT);
+    if (!is_gone_in(c, *set->stop ? GRACE_NS / 4 : GRACE_NS)) {
+        freeze(c, &later);
         pidfd_kill(c->pidfd, SIGKILL);
+    }
     reap(c);
     descendants_end(&below);
+    descendants_end(&later);
 }
 
 void bench_children_end(struct bench_children *set)

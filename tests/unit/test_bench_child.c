@@ -180,7 +180,7 @@ static void test_stop_ends_waiting(void **state)
 static void test_who_ignores_sigterm_is_killed(void **state)
 {
     struct fixture *f = *state;
-    struct bench_child *c = shell(f, "trap '' TERM; echo ready; while :; do sleep 600; done");
+    struct bench_child *c = shell(f, "trap '' TERM; echo ready; exec sleep 600");
     char why[BENCH_WHY_BYTES];
     char *line;
 
@@ -191,11 +191,9 @@ static void test_who_ignores_sigterm_is_killed(void **state)
     assert_string_equal(why, "sh was ended by signal 9");
 }
 
-/* What a child started dies with it: sshd and rsync start a process for each connection. */
-static void test_grandchildren_are_ended(void **state)
+/* Ends the child, which has said the pid of a process that it started: that one ends too. */
+static void assert_ends_below(struct fixture *f, struct bench_child *c)
 {
-    struct fixture *f = *state;
-    struct bench_child *c = shell(f, "sleep 600 & echo $!; wait");
     struct pollfd grandchild = {.events = POLLIN};
     char *line;
 
@@ -207,6 +205,34 @@ static void test_grandchildren_are_ended(void **state)
     assert_false(bench_child_has_children(c));
     assert_int_equal(poll(&grandchild, 1, 0), 1);
     (void)close(grandchild.fd);
+}
+
+/* What a child started dies with it: sshd and rsync start a process for each connection. */
+static void test_grandchildren_are_ended(void **state)
+{
+    assert_ends_below(*state, shell(*state, "sleep 600 & echo $!; wait"));
+}
+
+/* One that is started when the child is told to end. */
+static void test_late_grandchildren_are_ended(void **state)
+{
+    struct fixture *f = *state;
+    struct bench_child *c =
+        shell(f, "trap 'sleep 600 & echo $!' TERM; echo ready; while :; do :; done");
+    struct pollfd grandchild = {.events = POLLIN};
+    pid_t pid;
+    char *line;
+
+    assert_int_equal(bench_child_line(&f->set, c, &line), 0);
+    stop = true; /* shortens the grace */
+    bench_child_end(&f->set, c);
+    pid = (pid_t)strtol(c->out + c->out_read, NULL, 10);
+    assert_true(pid > 0);
+    grandchild.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (grandchild.fd >= 0) { /* dead, and not waited for yet */
+        assert_int_equal(poll(&grandchild, 1, 0), 1);
+        (void)close(grandchild.fd);
+    }
 }
 
 static void test_missing_program(void **state)
@@ -245,6 +271,7 @@ int main(void)
         T(test_stop_ends_waiting),
         T(test_who_ignores_sigterm_is_killed),
         T(test_grandchildren_are_ended),
+        T(test_late_grandchildren_are_ended),
         T(test_missing_program),
         T(test_a_set_is_bounded),
     };

@@ -234,7 +234,9 @@ static void memory_goes(const struct fixture *f, const char *protocol, bool reli
 static void test_memory(void **state)
 {
     memory_goes(*state, "tcp", true);
+    memory_goes(*state, "tls", true);
     memory_goes(*state, "volley", true);
+    memory_goes(*state, "udp-raw", false);
 }
 
 static void test_iperf3(void **state)

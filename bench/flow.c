@@ -5,6 +5,7 @@
 
 #include "net/clock.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ static uint64_t word(uint64_t i)
 /* Writing it touches all its pages before anything is timed. */
 static int hot_make(struct bench_hot *hot, uint64_t block_bytes)
 {
+    assert(block_bytes > 0); /* bench_request_check */
     hot->block_bytes = block_bytes;
     hot->bytes = malloc((size_t)block_bytes + CHECK_BYTES);
     if (hot->bytes == NULL)

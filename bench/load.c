@@ -39,14 +39,20 @@ static uint64_t cpu_ns_since(const struct rusage *then)
 /* The seventh number of /proc/stat's first line. BENCH_UNKNOWN where it is not to be had. */
 static uint64_t softirq_ns(void)
 {
-    unsigned long long ticks;
+    char line[256] = "";
+    char *at = line + 3; /* behind "cpu" */
     long per_s = sysconf(_SC_CLK_TCK);
     FILE *f = fopen("/proc/stat", "re");
-    bool found = f != NULL && fscanf(f, "cpu %*u %*u %*u %*u %*u %*u %llu", &ticks) == 1;
+    uint64_t ticks = 0;
 
-    if (f != NULL)
-        (void)fclose(f);
-    return found && per_s > 0 ? ticks * (VLY_S(1) / (uint64_t)per_s) : BENCH_UNKNOWN;
+    if (f == NULL)
+        return BENCH_UNKNOWN;
+    if (fgets(line, sizeof(line), f) == NULL || strncmp(line, "cpu ", 4) != 0 || per_s <= 0)
+        at = NULL;
+    (void)fclose(f);
+    for (unsigned i = 0; i < 7 && at != NULL; i++)
+        ticks = strtoull(at, &at, 10);
+    return at != NULL ? ticks * (VLY_S(1) / (uint64_t)per_s) : BENCH_UNKNOWN;
 }
 
 static void count_cpu(struct bench_load *load)

@@ -96,7 +96,7 @@ static void on_signal(void *ctx, int signum)
 
 static void run(struct bench_load *load)
 {
-    int fd;
+    int fd = -1;
 
     if (reach(load, &fd) != 0) {
         (void)uv_run(load->loop, UV_RUN_NOWAIT); /* hands out the signal that may have come */

@@ -173,7 +173,7 @@ static void interval_end(struct bench_load *load, struct bench_half *h, uint64_t
 {
     struct bench_load_interval sum =
         interval_of(h->way, h->interval_ns - h->first_ns, now_ns - h->first_ns);
-    uint64_t streams[BENCH_PARALLEL_MAX];
+    uint64_t streams[BENCH_PARALLEL_MAX] = {0};
     struct bench_flow_state state;
 
     state_now(load, h, &state);

@@ -281,13 +281,17 @@ static void receiver_over(struct bench_load *load, struct bench_half *h, uint64_
     half_over(load, h);
 }
 
-void bench_half_stop(struct bench_load *load, struct bench_half *h)
+/* The sender's figures, in a time as long as the receiver's; the word to stop comes half a round
+ * trip too late for them. */
+static void sender_counts(struct bench_load *load, struct bench_half *h)
 {
     struct bench_sample *s = bench_load_sample(load, h->way);
     struct bench_flow_state state;
 
+    if (h->counted)
+        return;
+    h->counted = true;
     state_now(load, h, &state);
-    load->flow->ops->halt(load->flow, h->way);
     s->sent_bytes = h->moved_bytes - h->warm_bytes;
     s->retransmits = since(state.retransmits, h->warm_state.retransmits);
     s->packets_sent = since(state.packets_sent, h->warm_state.packets_sent);
@@ -295,6 +299,12 @@ void bench_half_stop(struct bench_load *load, struct bench_half *h)
     s->cwnd_bytes = state.cwnd_bytes;
     memcpy(s->cc, state.cc, sizeof(s->cc));
     memcpy(s->io, state.io, sizeof(s->io));
+}
+
+void bench_half_stop(struct bench_load *load, struct bench_half *h)
+{
+    sender_counts(load, h);
+    load->flow->ops->halt(load->flow, h->way);
     half_over(load, h);
 }
 
@@ -382,15 +392,22 @@ static uint64_t receiver_tick(struct bench_load *load, struct bench_half *h, uin
 
 static uint64_t sender_tick(struct bench_load *load, struct bench_half *h, uint64_t now_ns)
 {
-    uint64_t interval_ns = load->request.interval_ns;
+    const struct bench_request *r = &load->request;
+    uint64_t end_ns = VLY_NEVER;
 
-    if (!load->server || interval_ns == 0)
-        return VLY_NEVER;
-    if (now_ns >= h->interval_ns + interval_ns) {
+    if (r->duration_ns != 0 && !h->counted)
+        end_ns = (h->warm ? h->warm_ns : h->first_ns + r->warmup_ns) + r->duration_ns;
+    if (now_ns >= end_ns) {
+        sender_counts(load, h);
+        end_ns = VLY_NEVER;
+    }
+    if (!load->server || r->interval_ns == 0)
+        return end_ns;
+    if (now_ns >= h->interval_ns + r->interval_ns) {
         h->interval_ns = now_ns;
         state_tell(load, h);
     }
-    return h->interval_ns + interval_ns;
+    return least(end_ns, h->interval_ns + r->interval_ns);
 }
 
 uint64_t bench_half_tick(struct bench_load *load, struct bench_half *h, uint64_t now_ns)

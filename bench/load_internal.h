@@ -18,6 +18,7 @@ struct bench_half {
     enum bench_way way;
     bool used, sends, over;
     bool warm;            /* the warm-up is over */
+    bool counted;         /* sender: its figures stand */
     bool all_handed;      /* receiver of raw UDP: nothing more will be sent */
     uint64_t started_ns;  /* this end was ready */
     uint64_t first_ns;    /* receiver: the first byte arrived; sender: started; 0: not yet */

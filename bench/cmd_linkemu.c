@@ -107,6 +107,7 @@ static void print_way(const char *way, const struct bench_linkemu_stats *s)
     vly_json_count(event, "ce_marked_pkts", n->ce_marked_pkts);
     vly_json_count(event, "queue_max_bytes", n->queue_max_bytes);
     vly_json_count(event, "memory_dropped_pkts", s->memory_dropped_pkts);
+    vly_json_count(event, "refused_pkts", s->refused_pkts);
     vly_json_count(event, "late_pkts", s->late_pkts);
     vly_json_count(event, "late_max_ns", s->late_max_ns);
     vly_json_emit(event);

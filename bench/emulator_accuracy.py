@@ -18,7 +18,7 @@ rate    iperf3, TCP (cubic, 1448 bytes in a packet of 1500: with timestamps) and
 queue   what a queue of so many bytes adds to the round trip while UDP overfills it: the 99th
         percentile of ping beyond twice the delay, against queue / rate. Within 10 % or 0.5 ms.
 loss    the datagrams that iperf3's UDP receiver misses at a load below the rate, without those that
-        its socket had no room for (RcvbufErrors of its namespace). Within 10 % of the
+        its kernel dropped for want of room or memory (InErrors of its namespace). Within 10 % of the
         share asked, or three standard deviations where too few packets were sent for that.
 """
 
@@ -83,7 +83,7 @@ class Lab:
             out, ways = self.run(options, f"{BUFFERS}{wait} sleep 0.2; exec iperf3 -J -t "
                                  f"{self.seconds} -c $VOLLEY_RIGHT {arguments}", BUFFERS + server)
             names, values = [line.split() for line in snmp if line.startswith("Udp:")]
-        return json.loads(out)["end"], ways, int(values[names.index("RcvbufErrors")])
+        return json.loads(out)["end"], ways, int(values[names.index("InErrors")])
 
 
 def quantile(values, share):

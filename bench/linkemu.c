@@ -113,8 +113,8 @@ static void give_out(struct way *w)
         struct vly_pool_packet *p = vly_heap_pop(&w->under_way);
         uint64_t late_ns = now_ns - due_ns;
 
-        /* What the kernel refuses is damaged, such as another IP version: lost, as it should be. */
-        (void)!write(w->out_fd, p->data, p->len);
+        if (write(w->out_fd, p->data, p->len) < 0)
+            w->stats.refused_pkts++;
         vly_pool_put(&w->pool, p);
         w->stats.late_pkts += late_ns > BENCH_LINKEMU_LATE_NS;
         if (late_ns > w->stats.late_max_ns)

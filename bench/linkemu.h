@@ -20,6 +20,7 @@
 struct bench_linkemu_stats {
     struct vly_link_counters link;
     uint64_t memory_dropped_pkts; /* by the emulator, for lack of memory: the run is no good */
+    uint64_t refused_pkts; /* delivered, but the kernel did not take them: damaged heads, memory */
     uint64_t late_pkts, late_max_ns;
 };
 

@@ -25,6 +25,7 @@ struct tcp_end {
     uint64_t received[TCP_WORLD_STREAMS], sent[TCP_WORLD_STREAMS], to_send[TCP_WORLD_STREAMS];
     bool ended[TCP_WORLD_STREAMS], fin_sent[TCP_WORLD_STREAMS];
     uint64_t reset_code[TCP_WORLD_STREAMS], stop_code[TCP_WORLD_STREAMS]; /* UINT64_MAX: none */
+    uint64_t any_stream;  /* its content is not compared; UINT64_MAX: none */
     uint64_t hold_stream; /* its content is not consumed; UINT64_MAX: none */
     unsigned streams_opened, writable_opens;
     bool open;

@@ -1,10 +1,12 @@
 """What is TCP's own: both carriers at once, options, who does not listen, peers that vanish midway."""
 
+import resource
 import signal
 import socket
+import subprocess
 import threading
 
-from volley_it import NETWORK, OK, USAGE, Case, main
+from volley_it import BIN, NETWORK, OK, USAGE, Case, main
 
 SOON_S = 5
 LARGE = 50_000_000
@@ -228,6 +230,35 @@ class Midway(OverTcp):
         client.signal(signal.SIGINT)
         client.wait(SOON_S)
         self.assert_nothing_in(self.got)
+
+
+class BlockedPipe(OverTcp):
+    def test_the_end_of_the_server_is_heard(self):
+        """Nobody reads the pipe: content waits, but the control stream does not."""
+        with open(self.root / "a", "wb") as sparse:
+            sparse.truncate(8 * LARGE)  # more than the credit
+        server = self.serve()
+        client = subprocess.Popen([BIN, "get", f"{server.at}/a", "-o", "-", "--plain", "--tcp"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(client.communicate)
+        self.addCleanup(client.kill)
+        server.wait_event("begin")
+        server.signal(signal.SIGINT)
+        self.assertEqual(server.wait(SOON_S), OK)
+        self.assertEqual(client.wait(SOON_S), NETWORK)
+
+
+class FewDescriptors(OverTcp):
+    def test_clients_wait_their_turn(self):
+        """More connections than the server has descriptors for: it serves one after another."""
+        source = self.file("root/a", 100_000)
+        server = self.serve(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24)))
+        idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(30)]
+        client = self.start("get", f"{server.at}/a", "-o", self.got, "--plain", "--json", "--tcp")
+        for connection in idle:
+            connection.close()
+        self.assertEqual(client.wait(), OK, client.errors)
+        self.assert_same(source, self.got / "a")
 
 
 class SilentServer(OverTcp):

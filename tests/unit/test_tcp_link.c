@@ -361,6 +361,69 @@ static void test_strangers_are_turned_away_and_clients_served(void **state)
     tcp_world_free(w);
 }
 
+/* Records that a client may not send, and the code it is told. */
+static const struct {
+    const char *hex;
+    size_t content_bytes;
+    uint8_t code;
+} violations[] = {
+    {"01 00 0000 00100000 0000000000000000  00*1048576"
+     " 01 00 0000 00000001 0000000000000000",
+     1, VLY_CLOSE_FLOW_CONTROL},
+    {"01 01 0000 00000000 0000000000000000  01 00 0000 00000001 0000000000000000", 1,
+     VLY_CLOSE_FINAL_SIZE},
+    {"01 00 0000 00000001 0000000000000001", 1, VLY_CLOSE_STREAM_STATE},
+    {"04 00 0000 00000008 0000000000000003 0000000000000001", 0, VLY_CLOSE_STREAM_STATE},
+    {"01 01 0000 00000000 0000000000000200", 0, VLY_CLOSE_STREAM_LIMIT},
+    {"09 00 0000 00000000 0000000000000000", 0, VLY_CLOSE_FRAME_ENCODING},
+    {"02 00 0000 00000008 0000000000000000 ffffffffffffffff", 0, VLY_CLOSE_FRAME_ENCODING},
+};
+
+static void check_violation(const char *hex, size_t content_bytes, uint8_t code)
+{
+    struct tcp_world *w = tcp_world_new();
+    struct test_bytes records = test_hex(hex);
+    uint8_t said[512], p[VLY_TCP_PREFACE_BYTES];
+    struct vly_tcp_header h;
+    size_t len;
+    int fd;
+
+    w->options.window_bytes = 65536; /* credit: 1 MiB */
+    w->server.hold_stream = w->server.any_stream = 0;
+    tcp_world_serve(w);
+    preface_of("test/1", p);
+    fd = tcp_raw_connect(vly_transport_port(w->server.transport));
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    assert_true(write(fd, p, sizeof p) > 0);
+    for (size_t done = 0; done < records.len;) {
+        ssize_t n = write(fd, records.data + done, records.len - done);
+
+        done += n > 0 ? (size_t)n : 0;
+        tcp_world_turn(w, 1);
+    }
+    (void)write(fd, "x", content_bytes);
+    len = read_all(w, fd, said, sizeof said);
+    assert_true(len >= VLY_TCP_PREFACE_BYTES + 24);
+    assert_int_equal(vly_tcp_header_decode(&h, (struct vly_span){said + VLY_TCP_PREFACE_BYTES, 16}),
+                     0);
+    assert_int_equal(h.type, VLY_TCP_CLOSE);
+    assert_int_equal(h.flags, 0);
+    assert_int_equal(said[VLY_TCP_PREFACE_BYTES + 16 + 7], code);
+    close(fd);
+    tcp_world_run_until(w, &w->server.closed);
+    assert_int_equal(w->server.err, VLY_E_PROTOCOL);
+    free(records.data);
+    tcp_world_free(w);
+}
+
+/* RULE 14 */
+static void test_what_a_peer_may_not_do(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(violations); i++)
+        check_violation(violations[i].hex, violations[i].content_bytes, violations[i].code);
+}
+
 static void test_server_is_full(void **state)
 {
     struct tcp_world *w = tcp_world_new();
@@ -444,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_nobody_answers),
         cmocka_unit_test(test_servers_that_are_none),
         cmocka_unit_test(test_strangers_are_turned_away_and_clients_served),
+        cmocka_unit_test(test_what_a_peer_may_not_do),
         cmocka_unit_test(test_server_is_full),
         cmocka_unit_test(test_application_refuses),
         cmocka_unit_test(test_peer_vanishes),

@@ -131,7 +131,7 @@ struct vly_transport_spec {
     uint64_t reject_code; /* an application code, not 0: that would be a clean close */
 };
 
-/* Opens a transport; what the spec points to is borrowed for its life. On failure *out is NULL.
+/* Opens a transport. `application` and `ctx` are borrowed for its life. On failure *out is NULL.
  * Errors: VLY_E_NOMEM, VLY_E_INVALID (an option's value), VLY_E_EXISTS (the port is taken),
  * VLY_E_UNREACHABLE (no such address here), VLY_E_PERMISSION, VLY_E_IO. */
 VLY_MUST_USE int vly_transport_open(struct vly_transport **out, struct uv_loop_s *loop,

@@ -185,7 +185,7 @@ double bench_window_bits_per_s(double window_bytes, double rtt_s)
 
 int bench_charts_select(struct bench_charts *out, const struct bench_report *r)
 {
-    *out = (struct bench_charts){.at = calloc(BENCH_CHARTS_MAX, sizeof(*out->at))};
+    *out = (struct bench_charts){.at = calloc(BENCH_CHARTS_MAX, sizeof(struct bench_chart *))};
     if (out->at == NULL)
         return VLY_E_NOMEM;
     bench_charts_sweeps(out, r);

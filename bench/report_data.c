@@ -43,10 +43,11 @@ static const json_t *member(struct reader *r, const json_t *o, const char *key)
 static const char *text(struct reader *r, const json_t *o, const char *key)
 {
     const json_t *value = member(r, o, key);
+    const char *content = json_string_value(value);
 
-    if (value != NULL && !json_is_string(value))
+    if (value != NULL && content == NULL)
         reader_fail(r, VLY_E_MALFORMED, key, "is not a text");
-    return json_is_string(value) ? json_string_value(value) : "";
+    return content != NULL ? content : "";
 }
 
 static bool boolean(struct reader *r, const json_t *o, const char *key)

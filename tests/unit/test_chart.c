@@ -178,9 +178,11 @@ static struct bench_report sweep_report(double least_loss)
         report_fixture_sample(
             report_fixture_row(doc, at[i].link, "tcp", "cubic", at[i].goodput_bits_per_s), 1);
     }
-    /* a link that differs in more than loss is no part of it */
+    /* links that differ in more than loss are no part of it */
     report_fixture_link(doc, "slow", 10000000, VLY_MS(20), 0.05);
     report_fixture_sample(report_fixture_row(doc, "slow", "tcp", "cubic", 1e6), 1);
+    report_fixture_link(doc, "far", 100000000, VLY_MS(40), 0.05);
+    report_fixture_sample(report_fixture_row(doc, "far", "tcp", "cubic", 1e6), 1);
     return report_fixture_load(doc);
 }
 
@@ -215,10 +217,26 @@ static void test_chart_over_loss(void **state)
     bench_report_free(&report);
 }
 
-/* Loss from 0 to 0.00001 %: what theory allows is more than the link does, so it is not drawn. */
+/* Loss from 0.001 %: theory allows 224 Mbit/s there, and the link 100. */
+static void test_chart_theory_is_capped(void **state)
+{
+    struct bench_report report = sweep_report(0.00001);
+    struct bench_charts charts = select_charts(&report);
+    const struct bench_chart *chart = find(&charts, "loss-100-Mbit-s-20-ms");
+
+    (void)state;
+    assert_non_null(chart);
+    assert_int_equal(chart->n_series, 2);
+    assert_near(chart->series[1].points[0].y, 100);
+    assert_true(chart->series[1].points[chart->series[1].n - 1].y < 80);
+    bench_charts_free(&charts);
+    bench_report_free(&report);
+}
+
+/* Loss to 0.002 %: theory allows 158 Mbit/s even there, more than the link, so it is not drawn. */
 static void test_chart_theory_above_rate(void **state)
 {
-    struct bench_report report = sweep_report(0.00000001);
+    struct bench_report report = sweep_report(0.000002);
     struct bench_charts charts = select_charts(&report);
     const struct bench_chart *chart = find(&charts, "loss-100-Mbit-s-20-ms");
 
@@ -282,11 +300,17 @@ static void test_chart_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chart_theory),         cmocka_unit_test(test_chart_median),
-        cmocka_unit_test(test_chart_loss_of_bursts), cmocka_unit_test(test_chart_bars),
-        cmocka_unit_test(test_chart_time),           cmocka_unit_test(test_chart_spread),
-        cmocka_unit_test(test_chart_over_loss),      cmocka_unit_test(test_chart_theory_above_rate),
-        cmocka_unit_test(test_chart_over_rtt),       cmocka_unit_test(test_chart_names),
+        cmocka_unit_test(test_chart_theory),
+        cmocka_unit_test(test_chart_median),
+        cmocka_unit_test(test_chart_loss_of_bursts),
+        cmocka_unit_test(test_chart_bars),
+        cmocka_unit_test(test_chart_time),
+        cmocka_unit_test(test_chart_spread),
+        cmocka_unit_test(test_chart_over_loss),
+        cmocka_unit_test(test_chart_theory_is_capped),
+        cmocka_unit_test(test_chart_theory_above_rate),
+        cmocka_unit_test(test_chart_over_rtt),
+        cmocka_unit_test(test_chart_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include "bench/report_text.h"
 #include "file/path.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -184,9 +185,11 @@ static void link_read(struct reader *r, const json_t *o, struct bench_report_lin
 static const struct bench_report_link *
 link_find(struct reader *r, const struct bench_report *report, const char *name)
 {
-    for (size_t i = 0; i < report->n_links; i++)
+    for (size_t i = 0; i < report->n_links; i++) {
+        assert(report->links[i].name != NULL); /* link_read left none out */
         if (strcmp(report->links[i].name, name) == 0)
             return &report->links[i];
+    }
     reader_fail(r, VLY_E_MALFORMED, "link", "is none of the links");
     return NULL;
 }

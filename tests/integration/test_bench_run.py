@@ -391,6 +391,44 @@ class Sessions(BenchCase):
             result = control.get("result")
         self.assertEqual(result["forward"]["sent_bytes"], REQUEST["bytes"])
 
+    def join(self, server, **request):
+        """A run with one TCP connection, made by hand as far as the start."""
+        control = self.control(server.port)
+        control.get("hello")
+        control.send(json.dumps({"type": "request", "version": 1, "request": dict(REQUEST, **request)}))
+        ready = control.get("ready")
+        data = socket.create_connection((HOST, ready["ports"][0]), timeout=it.DEADLINE_S)
+        self.addCleanup(data.close)
+        data.sendall(bytes.fromhex(ready["token"]) + b"\0\0")
+        self.assertIsNotNone(control.get("start"))
+        return control, data
+
+    def test_wrong_content_is_noticed(self):
+        server = self.serve()
+        control, data = self.join(server, reverse=True)
+        right = b""
+        while len(right) < REQUEST["bytes"]:
+            right += data.recv(1000)
+        for at, verify, noticed in ((3, False, True), (500, True, True), (500, False, False)):
+            control, data = self.join(server, reverse=False, verify=verify)
+            data.sendall(right[:at] + bytes([right[at] ^ 1]) + right[at + 1:])
+            if noticed:
+                self.assertEqual(control.get("error")["code"], "INTEGRITY")
+            else:  # in the middle of a piece: that is what --verify is for
+                self.assertEqual(control.get("result")["forward"]["bytes"], REQUEST["bytes"])
+
+    def test_server_is_full(self):
+        server = self.serve()
+        clients = [self.control(server.port) for _ in range(64)]
+        for client in clients:
+            self.assertEqual(client.get()["type"], "hello")
+        self.fails(it.REFUSED, "BUSY", *run_args(server.port))
+        for client in clients:
+            client.close()
+        server.signal(signal.SIGTERM)
+        self.assertEqual(server.wait(), it.OK)
+        self.assertTrue(server.is_alone())
+
     def test_once_does_not_count_strangers(self):
         server = self.serve("--once")
         for _ in range(3):

@@ -8,6 +8,7 @@
 #include "cli/quantity.h"
 #include "file/path.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -484,6 +485,7 @@ static int parse(struct parser *p, const char *text)
     free(copy);
     if (err != 0)
         return err;
+    assert(p->m->n_links > 0 && p->n_templates > 0); /* lines_parse saw to it */
     p->m->rows = calloc(p->m->n_links * p->n_templates, sizeof(*p->m->rows));
     if (p->m->rows == NULL)
         return VLY_E_NOMEM;

@@ -12,7 +12,7 @@ static bool is_available(void *ctx, const struct bench_row *row, char why[BENCH_
 static int run(void *ctx, const struct bench_lab_spec *spec, const struct bench_row *row,
                uint64_t timeout_ns, struct bench_sample *out)
 {
-    const volatile bool *stop = ctx;
+    const volatile bool *const *stop = ctx;
     char why[BENCH_WHY_BYTES] = "";
     struct bench_lab *lab;
     int err = bench_lab_open(&lab, spec, why);
@@ -22,7 +22,7 @@ static int run(void *ctx, const struct bench_lab_spec *spec, const struct bench_
         (void)bench_sample_fail(out, err, "%s", why);
         return 0;
     }
-    err = bench_row_run(lab, row, timeout_ns, stop, out);
+    err = bench_row_run(lab, row, timeout_ns, *stop, out);
     bench_lab_close(lab);
     return err;
 }

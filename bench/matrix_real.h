@@ -6,7 +6,7 @@
 
 #include "bench/matrix_run.h"
 
-/* Its ctx is the stop flag of the struct bench_runner: a const volatile bool *. */
+/* Its ctx points to the stop flag of the struct bench_runner: to a const volatile bool *. */
 extern const struct bench_runner_ops bench_runner_real;
 
 #endif

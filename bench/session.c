@@ -48,7 +48,7 @@ int bench_session_run(const struct vly_cli *cli, const struct bench_session *s)
         .matrix = s->matrix,
         .doc = s->doc,
         .ops = &bench_runner_real,
-        .ctx = (void *)(uintptr_t)stop,
+        .ctx = &stop,
         .stop = stop,
         .path = s->path,
         .progress = s->quiet ? NULL : stderr,

@@ -59,6 +59,8 @@ struct bench_peer {
     bool end_is_arrival; /* of the client; or else of the server too when it is the receiver */
     bool by_time;        /* it cannot move a number of bytes */
     const char *io;      /* of a sample; NULL: the result says */
+    /* Whether it works for this user; NULL: for everybody. */
+    bool (*usable)(char why[BENCH_WHY_BYTES]);
     /* Makes what the row needs; NULL: nothing. */
     int (*prepare)(struct bench_job *job, char why[BENCH_WHY_BYTES]);
     void (*finish)(struct bench_job *job); /* undoes it; NULL: nothing */

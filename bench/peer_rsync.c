@@ -2,7 +2,8 @@
  * peer_rsync - rsync to its own daemon: no ssh, whole files, in place, not compressed.
  *
  * The daemon starts a process for each connection. Its CPU time is the daemon's once the daemon has
- * waited for it, which row.c waits for.
+ * waited for it, which row.c waits for. In a user namespace, as a lab without root has, it may not
+ * give up root's groups, and the row fails.
  */
 #include "bench/peer.h"
 

@@ -8,6 +8,8 @@
 #include "bench/peer.h"
 
 #include <errno.h>
+#include <pwd.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +19,21 @@
 #define CIPHER "aes128-gcm@openssh.com"
 
 static bool privsep_made;
+
+/* sshd refuses accounts that are not for logging in. */
+static bool usable(char why[BENCH_WHY_BYTES])
+{
+    const struct passwd *user = getpwuid(geteuid());
+    const char *shell = user != NULL ? strrchr(user->pw_shell, '/') : NULL;
+
+    if (user != NULL &&
+        (shell == NULL || (strcmp(shell, "/nologin") != 0 && strcmp(shell, "/false") != 0)))
+        return true;
+    (void)snprintf(why, BENCH_WHY_BYTES,
+                   "scp: sshd lets user %jd not in, who has no login shell; run as another user",
+                   (intmax_t)geteuid());
+    return false;
+}
 
 static void finish(struct bench_job *job)
 {
@@ -147,6 +164,7 @@ const struct bench_peer bench_peers_scp[] = {
         .ends_itself = true,
         .end_is_arrival = true,
         .io = "tcp",
+        .usable = usable,
         .prepare = prepare,
         .finish = finish,
         .server = server,

@@ -60,7 +60,8 @@ bool bench_row_is_available(const struct bench_row *row, char why[BENCH_WHY_BYTE
 {
     const struct bench_peer *peer = peer_of(row, why);
 
-    return peer != NULL && bench_peer_suits(peer, row, why) && programs_are_there(peer, why);
+    return peer != NULL && bench_peer_suits(peer, row, why) && programs_are_there(peer, why) &&
+           (peer->usable == NULL || peer->usable(why));
 }
 
 void bench_row_cleanup(void)

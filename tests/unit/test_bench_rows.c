@@ -91,7 +91,7 @@ struct fixture {
     char *volley; /* VOLLEY_BIN as it was */
 };
 
-static int lab_setup(void **state)
+static int open_lab(void **state, enum bench_lab_kind kind)
 {
     static struct fixture f;
     char why[BENCH_WHY_BYTES];
@@ -101,10 +101,14 @@ static int lab_setup(void **state)
     assert_int_equal(tmpdir_setup(&dir), 0);
     f.dir = dir;
     f.volley = variable("VOLLEY_BIN");
-    assert_int_equal(bench_lab_open(&f.lab, &(struct bench_lab_spec){.kind = BENCH_LAB_LO}, why),
-                     0);
+    assert_int_equal(bench_lab_open(&f.lab, &(struct bench_lab_spec){.kind = kind}, why), 0);
     *state = &f;
     return 0;
+}
+
+static int lab_setup(void **state)
+{
+    return open_lab(state, BENCH_LAB_LO);
 }
 
 static int lab_teardown(void **state)
@@ -258,6 +262,26 @@ static void test_iperf3(void **state)
     assert_memory(*state, &udp);
 }
 
+/* The same between two namespaces, where each server has its own ports. */
+static void test_namespaces(void **state)
+{
+    static const char *const protocols[] = {"tcp", "socat", "scp", "rsync"};
+    size_t n =
+        ARRAY_LEN(protocols) - (geteuid() != 0); /* sshd cannot switch users in one of ours */
+    struct bench_row row = row_of("iperf3-tcp", BENCH_MEMORY);
+    char why[BENCH_WHY_BYTES];
+
+    if (!bench_lab_has_namespaces(why)) {
+        print_message("SKIPPED: %s\n", why);
+        return;
+    }
+    assert_int_equal(open_lab(state, BENCH_LAB_VETH), 0);
+    assert_memory(*state, &row);
+    for (size_t i = 0; i < n; i++)
+        files_go(*state, protocols[i], false);
+    (void)lab_teardown(state);
+}
+
 /* An iperf3 that finds its port taken the first time that it serves. */
 static void test_a_taken_port_is_no_failure(void **state)
 {
@@ -396,6 +420,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_files, lab_setup, lab_teardown),
         cmocka_unit_test_setup_teardown(test_memory, lab_setup, lab_teardown),
         cmocka_unit_test_setup_teardown(test_iperf3, lab_setup, lab_teardown),
+        cmocka_unit_test(test_namespaces),
         cmocka_unit_test_setup_teardown(test_a_taken_port_is_no_failure, lab_setup, lab_teardown),
         cmocka_unit_test_setup_teardown(test_failures_are_told, lab_setup, lab_teardown),
         cmocka_unit_test_setup_teardown(test_timeout_and_stop, lab_setup, lab_teardown),

@@ -164,7 +164,9 @@ def check_queue(lab, table, rate_mbit, queue_kb):
 
 
 def check_loss(lab, table, rate_mbit, share):
-    options = ["--rate", f"{rate_mbit}Mbit", "--delay", "5ms", "--loss", f"{100 * share}%"]
+    # iperf3 catches up after a pause: that burst has to find room, or it is the queue that drops.
+    options = ["--rate", f"{rate_mbit}Mbit", "--delay", "5ms", "--loss", f"{100 * share}%",
+               "--queue", f"{rate_mbit}MB"]
     end, ways, full = lab.iperf3(options, f"-u -l {UDP_PAYLOAD} -b {rate_mbit * 0.7}M -w 4M")
     sent, lost = end["sum"]["packets"], end["sum"]["lost_packets"] - full
     counted = ways[0]["lost_pkts"] / max(1, ways[0]["offered_pkts"])

@@ -57,7 +57,8 @@ VLY_MUST_USE int bench_lab_open(struct bench_lab **out, const struct bench_lab_s
 /* "127.0.0.1", "10.77.0.1": static or the lab's. */
 const char *bench_lab_address(const struct bench_lab *lab, enum bench_side side);
 /* Starts argv[0] (looked up in PATH; with a '/' it is a path) in a side. in, out, err are the
- * descriptors that become 0, 1, 2 (-1: /dev/null). The child is killed when this process dies.
+ * descriptors that become 0, 1, 2 (-1: /dev/null). The child is killed when this process dies,
+ * or the thread that called: let that be the main thread.
  * Returns its pid, or a negative vly_err. */
 pid_t bench_lab_spawn(const struct bench_lab *lab, enum bench_side side, char *const argv[],
                       const int fds[3], char why[BENCH_WHY_BYTES]);

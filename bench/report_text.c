@@ -79,7 +79,7 @@ static struct bench_text range(const struct bench_estimate *e, double unit, int 
 {
     struct bench_text out = {""};
 
-    if (isfinite(e->low) && isfinite(e->high))
+    if (isfinite(e->low) && isfinite(e->high) && e->low < e->high)
         (void)snprintf(out.s, sizeof(out.s), "%.60s – %.60s", fixed(e->low / unit, decimals).s,
                        fixed(e->high / unit, decimals).s);
     return out;
@@ -275,14 +275,26 @@ static bool blocks_differ(const struct bench_report *r, const struct bench_repor
     return false;
 }
 
+/* The congestion control that the samples tell of; "" when none does. */
+static const char *cc_used(const struct bench_report_row *row)
+{
+    for (size_t i = 0; i < row->n_samples; i++)
+        if (row->samples[i].s.err == 0)
+            return row->samples[i].s.cc;
+    return "";
+}
+
 static void label_row(const struct bench_report *r, struct bench_report_row *row)
 {
+    const char *used = cc_used(row); /* at most 15 bytes: a sample's */
     char *out = row->label;
     size_t cap = sizeof(row->label);
 
     append(out, cap, "%s", bench_text_cut(row->protocol, 30).s);
     if (row->cc[0] != '\0')
         append(out, cap, " %s", bench_text_cut(row->cc, 30).s);
+    else if (is_tcp(row) && used[0] != '\0')
+        append(out, cap, " default (%s)", used);
     else if (is_tcp(row))
         append(out, cap, " default");
     if (row->io[0] != '\0')

@@ -163,8 +163,8 @@ static void on_stop(struct bench_load *load, const json_t *message)
 {
     enum bench_way way;
 
-    if (bench_way_parse(message, &way) && load->halves[way].used && load->halves[way].sends &&
-        !load->halves[way].over)
+    if (load->phase == BENCH_LOAD_RUNNING && bench_way_parse(message, &way) &&
+        load->halves[way].used && load->halves[way].sends && !load->halves[way].over)
         bench_half_stop(load, &load->halves[way]);
 }
 
@@ -273,6 +273,8 @@ void bench_load_on_message(void *user, const char *type, const json_t *message)
     struct bench_load *load = user;
     enum who sender = load->server ? BY_CLIENT : BY_SERVER;
 
+    if (load->phase == BENCH_LOAD_ENDED) /* there may be no flow to ask */
+        return;
     for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
         if (strcmp(type, messages[i].type) != 0 || (messages[i].by & sender) == 0)
             continue;

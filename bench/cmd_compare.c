@@ -2,7 +2,7 @@
  * cmd_compare - volley bench compare A.json B.json: which rows changed.
  */
 #include "bench/bench.h"
-#include "bench/compare.h"
+#include "bench/matrix/compare.h"
 
 #include <stdio.h>
 

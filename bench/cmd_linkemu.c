@@ -2,9 +2,9 @@
  * cmd_linkemu - volley bench linkemu: two commands with an emulated link between them.
  */
 #include "bench/bench.h"
-#include "bench/linkemu.h"
-#include "bench/linkemu_args.h"
-#include "bench/linkemu_run.h"
+#include "bench/lab/linkemu.h"
+#include "bench/lab/linkemu_args.h"
+#include "bench/lab/linkemu_run.h"
 #include "cli/json_out.h"
 #include "cli/quantity.h"
 #include "file/path.h"

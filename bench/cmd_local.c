@@ -4,8 +4,8 @@
  * It is a matrix like any other; only its text is made here.
  */
 #include "bench/bench.h"
-#include "bench/environment.h"
-#include "bench/session.h"
+#include "bench/matrix/environment.h"
+#include "bench/matrix/session.h"
 #include "file/path.h"
 
 #include <stdio.h>

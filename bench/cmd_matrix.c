@@ -2,8 +2,8 @@
  * cmd_matrix - volley bench matrix FILE [-o RESULT.json]: runs a matrix file, or the rest of it.
  */
 #include "bench/bench.h"
-#include "bench/environment.h"
-#include "bench/session.h"
+#include "bench/matrix/environment.h"
+#include "bench/matrix/session.h"
 #include "file/path.h"
 
 #include <stdio.h>

@@ -2,9 +2,9 @@
  * cmd_report - volley bench report: a result as a page, as CSV and as pictures.
  */
 #include "bench/bench.h"
-#include "bench/csv.h"
-#include "bench/gnuplot.h"
-#include "bench/report.h"
+#include "bench/report/csv.h"
+#include "bench/report/gnuplot.h"
+#include "bench/report/report.h"
 #include "file/path.h"
 
 #include <errno.h>

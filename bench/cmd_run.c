@@ -2,7 +2,7 @@
  * cmd_run - volley bench run HOST: memory to memory against a volley bench serve.
  */
 #include "bench/bench.h"
-#include "bench/load_view.h"
+#include "bench/load/load_view.h"
 #include "cli/addr.h"
 #include "cli/json_out.h"
 #include "file/path.h"

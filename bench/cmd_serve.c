@@ -2,9 +2,9 @@
  * cmd_serve - volley bench serve: the other end of volley bench run.
  */
 #include "bench/bench.h"
-#include "bench/flow_ops.h"
-#include "bench/load_server.h"
-#include "bench/load_view.h"
+#include "bench/load/flow_ops.h"
+#include "bench/load/load_server.h"
+#include "bench/load/load_view.h"
 #include "cli/addr.h"
 #include "cli/json_out.h"
 #include "file/path.h"

@@ -39,7 +39,8 @@ struct bench_sample {
 #undef X
     char cc[16];       /* the congestion control that was in use, as the system names it; "" none */
     char io[16];       /* how packets were moved: "gso", "tcp", "sendfile"; "" not known */
-    json_t *intervals; /* owned array, or NULL: one object for each interval, "interval" of bench/schema/result.schema.json */
+    json_t *intervals; /* owned array, or NULL: one object for each interval, "interval" of
+                          bench/schema/result.schema.json */
 };
 
 /* All figures unknown, no error. */

@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-#include "bench/matrix.h"
+#include "bench/matrix/matrix.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 
 #include "support/support.h"
 
-#include "bench/report_data.h"
+#include "bench/report/report_data.h"
 
 /* A valid document without links and rows. Owned by the caller until report_fixture_load. */
 json_t *report_fixture_new(void);

@@ -5,7 +5,7 @@
 #ifndef VLY_TESTS_SYNTHETIC_H
 #define VLY_TESTS_SYNTHETIC_H
 
-#include "bench/matrix_run.h"
+#include "bench/matrix/matrix_run.h"
 #include "support/support.h"
 
 #define SYNTHETIC_CALLS_MAX 512

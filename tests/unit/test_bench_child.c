@@ -1,7 +1,7 @@
 /*
  * Programs under a row: what they say is read, and whatever they do, they are gone at the end.
  */
-#include "bench/child.h"
+#include "bench/rows/child.h"
 
 #include "net/clock.h"
 #include "support/support.h"

@@ -2,8 +2,8 @@
  * The arguments that each peer's programs are given, and how iperf3's reports are read. The reports
  * in tests/vectors/iperf3 were recorded from iperf3 3.12 over loopback.
  */
-#include "bench/peer.h"
-#include "bench/peer_iperf3.h"
+#include "bench/rows/peer.h"
+#include "bench/rows/peer_iperf3.h"
 
 #include "support/support.h"
 

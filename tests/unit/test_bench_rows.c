@@ -3,8 +3,8 @@
  * program that is not installed is skipped, and said so. Nothing may be left behind, whatever
  * happens.
  */
-#include "bench/peer.h"
-#include "bench/row.h"
+#include "bench/rows/peer.h"
+#include "bench/rows/row.h"
 
 #include "support/support.h"
 #include "support/tmpdir.h"

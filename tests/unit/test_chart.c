@@ -3,8 +3,8 @@
  */
 #include "support/report_fixture.h"
 
-#include "bench/chart.h"
-#include "bench/report_text.h"
+#include "bench/report/chart.h"
+#include "bench/report/report_text.h"
 
 #include <math.h>
 #include <string.h>

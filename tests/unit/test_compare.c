@@ -1,7 +1,7 @@
 /*
  * compare: what is called faster, slower or the same; rows and machines that differ.
  */
-#include "bench/compare.h"
+#include "bench/matrix/compare.h"
 #include "support/synthetic.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * The load generator's control connection over a socket pair: lines in any pieces, lines that are
  * too long, and bytes that are no messages.
  */
-#include "bench/control.h"
+#include "bench/load/control.h"
 #include "support/support.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * needs namespaces is skipped where there are none; real programs over real links are in
  * integration/test_linkemu.py.
  */
-#include "bench/lab.h"
+#include "bench/lab/lab.h"
 #include "support/support.h"
 
 #include <errno.h>

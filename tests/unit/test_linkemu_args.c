@@ -1,8 +1,8 @@
 /*
  * linkemu_args: lists of outages and rates, the way back; netem: the same link as tc's arguments.
  */
-#include "bench/linkemu_args.h"
-#include "bench/netem.h"
+#include "bench/lab/linkemu_args.h"
+#include "bench/lab/netem.h"
 #include "support/support.h"
 
 #include <stdio.h>

@@ -2,8 +2,8 @@
  * The load generator's request, token and preamble: identity through JSON, limits, and what a
  * stranger or a newer peer may send.
  */
-#include "bench/flow_ops.h"
-#include "bench/load_request.h"
+#include "bench/load/flow_ops.h"
+#include "bench/load/load_request.h"
 #include "support/support.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
  * matrix: what a file means, the names that come of it, and one line for each mistake.
  */
-#include "bench/matrix.h"
+#include "bench/matrix/matrix.h"
 #include "support/tmpdir.h"
 
 #include <math.h>

@@ -2,8 +2,8 @@
  * matrix_run and result: the order of runs, when rounds end, rows that fail or are not there,
  * interruption and continuation; all with a runner that measures nothing.
  */
-#include "bench/environment.h"
-#include "bench/matrix_run.h"
+#include "bench/matrix/environment.h"
+#include "bench/matrix/matrix_run.h"
 #include "support/synthetic.h"
 #include "support/tmpdir.h"
 

@@ -3,10 +3,10 @@
  */
 #include "support/report_fixture.h"
 
-#include "bench/csv.h"
-#include "bench/gnuplot.h"
-#include "bench/html.h"
-#include "bench/report_text.h"
+#include "bench/report/csv.h"
+#include "bench/report/gnuplot.h"
+#include "bench/report/html.h"
+#include "bench/report/report_text.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * stats: against values that were computed by hand, by counting all cases, or by Python's module
  * statistics; never by the code itself.
  */
-#include "bench/stats.h"
+#include "bench/matrix/stats.h"
 #include "support/support.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
  * table and sentence: the sentence says what the table shows, for Volley faster, slower, equal,
  * failed, and without TCP.
  */
-#include "bench/table.h"
+#include "bench/matrix/table.h"
 #include "support/synthetic.h"
 
 #include <math.h>

@@ -1,0 +1,197 @@
+/*
+ * sentence - a result in one plain sentence, from the same summaries as the table.
+ */
+#include "bench/matrix/table.h"
+#include "bench/matrix/table_internal.h"
+#include "file/path.h"
+
+#include <math.h>
+#include <string.h>
+
+/* What a group says about Volley. */
+struct finding {
+    size_t first;
+    const json_t *volley;    /* the fastest row of it, or one that failed; NULL: none */
+    const json_t *reference; /* NULL: no TCP */
+    struct bench_estimate goodput, ratio;
+    bool has_goodput, has_ratio;
+};
+
+enum bench_verdict bench_verdict(const struct bench_estimate *ratio)
+{
+    if (fabs(ratio->median - 1) < BENCH_SAME_WITHIN)
+        return BENCH_SAME;
+    if (ratio->low > 1)
+        return BENCH_FASTER;
+    return ratio->high < 1 ? BENCH_SLOWER : BENCH_SAME;
+}
+
+static bool is_text(const json_t *object, const char *key, const char *text)
+{
+    return strcmp(bench_result_text(object, key), text) == 0;
+}
+
+static struct finding find(const json_t *doc, size_t first)
+{
+    struct finding f = {.first = first};
+    const json_t *head = bench_result_row(doc, first);
+
+    for (size_t i = first; i < bench_result_rows(doc); i++) {
+        const json_t *row = bench_result_row(doc, i);
+        struct bench_estimate goodput;
+        if (!bench_result_same_group(row, head))
+            continue;
+        if (json_is_true(json_object_get(row, "reference")))
+            f.reference = row;
+        if (!is_text(row, "protocol", "volley"))
+            continue;
+        if (f.volley == NULL)
+            f.volley = row;
+        if (!bench_result_estimate(row, "goodput_bits_per_s", &goodput) ||
+            (f.has_goodput && goodput.median <= f.goodput.median))
+            continue;
+        f.volley = row;
+        f.goodput = goodput;
+        f.has_goodput = true;
+    }
+    f.has_ratio = f.has_goodput && bench_result_estimate(f.volley, "ratio", &f.ratio);
+    return f;
+}
+
+static const json_t *link_of(const json_t *doc, const json_t *row)
+{
+    size_t i;
+    json_t *link;
+
+    json_array_foreach(json_object_get(doc, "links"), i,
+                       link) if (is_text(link, "name", bench_result_text(row, "link"))) return link;
+    return NULL;
+}
+
+static bool is_emulated(const json_t *doc, const json_t *row)
+{
+    const json_t *link = link_of(doc, row);
+
+    return is_text(link, "kind", "emulated") || is_text(link, "kind", "netem");
+}
+
+/* ---- one group ---- */
+
+/* "the fastest TCP (cubic, 27.1 Gbit/s)" */
+static void reference_text(const json_t *row, const struct bench_unit *unit, char *out, size_t cap)
+{
+    const char *who = is_text(row, "protocol", "tcp") ? "the fastest TCP" : "iperf3's TCP";
+    const char *cc = bench_row_cc(row);
+    struct bench_estimate goodput = {0};
+
+    (void)bench_result_estimate(row, "goodput_bits_per_s", &goodput);
+    (void)snprintf(out, cap, "%s (%.16s%s%.16s %s)", who, vly_shown(cc).text,
+                   cc[0] != '\0' ? ", " : "",
+                   bench_number_text(goodput.median / unit->bits_per_s).s, unit->name);
+}
+
+static void say_group(const json_t *doc, const struct finding *f, char out[BENCH_SENTENCE_BYTES])
+{
+    static const char *const verdicts[] = {"was slower than", "was about as fast as",
+                                           "was faster than"};
+    const struct bench_unit unit = bench_group_unit(doc, f->first);
+    const char *kind = bench_result_text(f->volley, "kind");
+    char where[128], tcp[96];
+
+    (void)snprintf(where, sizeof(where), "from %s to %s over %.90s", kind, kind,
+                   vly_shown(bench_result_text(f->volley, "link")).text);
+    if (!f->has_goodput) {
+        const char *message = bench_result_message(f->volley);
+        (void)snprintf(out, BENCH_SENTENCE_BYTES, "On this machine Volley did not run %s: %.200s.",
+                       where, message[0] != '\0' ? vly_shown(message).text : "no sample was taken");
+        return;
+    }
+    if (!f->has_ratio) {
+        (void)snprintf(
+            out, BENCH_SENTENCE_BYTES,
+            "On this machine Volley moved %s %s %s; there is no TCP row to compare with.",
+            bench_number_text(f->goodput.median / unit.bits_per_s).s, unit.name, where);
+        return;
+    }
+    reference_text(f->reference, &unit, tcp, sizeof(tcp));
+    (void)snprintf(out, BENCH_SENTENCE_BYTES,
+                   "On this machine Volley moved %s %s %s and %s %s: %s times its rate.",
+                   bench_number_text(f->goodput.median / unit.bits_per_s).s, unit.name, where,
+                   verdicts[bench_verdict(&f->ratio)], tcp, bench_number_text(f->ratio.median).s);
+}
+
+/* How much a group deserves to be the one that is spoken of. */
+static int rank(const json_t *doc, const json_t *row)
+{
+    int by_link = is_text(link_of(doc, row), "kind", "veth") ? 2 : !is_emulated(doc, row);
+
+    return 1 + by_link + (is_text(row, "kind", "memory") ? 3 : 0);
+}
+
+/* ---- many links ---- */
+
+struct count {
+    size_t links, by_verdict[3], unknown;
+    double ratios[BENCH_VALUES_MAX];
+    size_t n_ratios;
+};
+
+static void count_add(struct count *c, const struct finding *f)
+{
+    c->links++;
+    if (!f->has_ratio) {
+        c->unknown++;
+        return;
+    }
+    c->by_verdict[bench_verdict(&f->ratio)]++;
+    if (c->n_ratios < BENCH_VALUES_MAX)
+        c->ratios[c->n_ratios++] = f->ratio.median;
+}
+
+static void say_count(const struct count *c, char out[BENCH_SENTENCE_BYTES])
+{
+    struct bench_estimate all;
+    char rest[96] = "";
+
+    if (c->unknown > 0)
+        (void)snprintf(rest, sizeof(rest), ", and there is nothing to compare on %zu", c->unknown);
+    if (bench_median(c->ratios, c->n_ratios, &all) != 0)
+        (void)snprintf(out, BENCH_SENTENCE_BYTES,
+                       "On none of %zu emulated links can Volley be compared with TCP.", c->links);
+    else
+        (void)snprintf(
+            out, BENCH_SENTENCE_BYTES,
+            "Of %zu emulated links, Volley was faster than the fastest TCP on %zu, about "
+            "as fast on %zu and slower on %zu%s: %s times its rate in the median.",
+            c->links, c->by_verdict[BENCH_FASTER], c->by_verdict[BENCH_SAME],
+            c->by_verdict[BENCH_SLOWER], rest, bench_number_text(all.median).s);
+}
+
+void bench_sentence(const json_t *doc, char out[BENCH_SENTENCE_BYTES])
+{
+    struct finding best = {0};
+    struct count count = {0};
+    int best_rank = 0;
+
+    for (size_t i = 0; i < bench_result_rows(doc); i++) {
+        const json_t *row = bench_result_row(doc, i);
+        struct finding f;
+        if (!bench_is_first_of_group(doc, i))
+            continue;
+        f = find(doc, i);
+        if (f.volley == NULL)
+            continue;
+        if (is_emulated(doc, row) && is_text(row, "kind", "memory"))
+            count_add(&count, &f);
+        if (rank(doc, row) <= best_rank)
+            continue;
+        best = f;
+        best_rank = rank(doc, row);
+    }
+    if (count.links > 1)
+        say_count(&count, out);
+    else if (best_rank > 0)
+        say_group(doc, &best, out);
+    else
+        (void)snprintf(out, BENCH_SENTENCE_BYTES, "Volley was not among the rows.");
+}

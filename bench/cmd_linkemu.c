@@ -29,30 +29,7 @@ static const struct vly_opt run_opts[] = {
      "print what each way counted at the end as one JSON object a line", 0, 0},
 };
 
-static const struct vly_opt link_opts[] = {
-    {"rate", 0, VLY_OPT_RATE, ARG(bytes_per_s), "RATE",
-     "bandwidth each way, of IP packets, e.g. 100Mbit (default: infinite)", 1000, 0},
-    {"delay", 0, VLY_OPT_DURATION, ARG(delay_ns), "TIME",
-     "time each way, e.g. 25ms: half of the round trip (default: 0)", 0, VLY_S(60)},
-    {"jitter", 0, VLY_OPT_DURATION, ARG(jitter_ns), "TIME",
-     "random time added to the delay, at most", 0, VLY_S(60)},
-    {"queue", 0, VLY_OPT_SIZE, ARG(queue_bytes), "SIZE",
-     "queue before the link (default: one bandwidth-delay product, at least 64KiB)", 0,
-     VLY_LINK_QUEUE_MAX},
-    {"codel", 0, VLY_OPT_FLAG, ARG(codel), NULL, "the queue drops early, by RFC 8289", 0, 0},
-    {"loss", 0, VLY_OPT_SHARE, ARG(loss), "SHARE", "packets lost each way, e.g. 1% (default: 0)", 0,
-     0},
-    {"burst", 0, VLY_OPT_NUMBER, ARG(burst_pkts), "N",
-     "losses come in bursts of N packets on average, --loss of all packets in sum", 1, 100000},
-    {"reorder", 0, VLY_OPT_SHARE, ARG(reorder), "SHARE",
-     "packets held back, so that others overtake", 0, 0},
-    {"reorder-delay", 0, VLY_OPT_DURATION, ARG(reorder_ns), "TIME",
-     "how long they are held back (default: 1ms)", 1, VLY_S(60)},
-    {"duplicate", 0, VLY_OPT_SHARE, ARG(duplicate), "SHARE", "packets that arrive twice", 0, 0},
-    {"corrupt", 0, VLY_OPT_SHARE, ARG(corrupt), "SHARE",
-     "packets with one bit flipped, which the receiving kernel finds and drops", 0, 0},
-    {"truncate", 0, VLY_OPT_SHARE, ARG(truncate), "SHARE", "packets cut off somewhere", 0, 0},
-    {"ce", 0, VLY_OPT_SHARE, ARG(ce_mark), "SHARE", "packets marked congestion experienced", 0, 0},
+static const struct vly_opt change_opts[] = {
     {"outage", 0, VLY_OPT_TEXT, ARG(outages), "AT+FOR",
      "nothing gets through from AT on for a time, e.g. 2s+500ms; also a list: 2s+1s,8s+1s", 0, 0},
     {"rate-at", 0, VLY_OPT_TEXT, ARG(rates), "AT=RATE",
@@ -75,12 +52,13 @@ static const struct vly_opt_set linkemu_set = {
     .command = "bench linkemu",
     .usage = "[OPTION...]",
     .about = "Runs two commands in network namespaces of their own, with an emulated link between\n"
-             "them. The commands find both addresses in VOLLEY_LEFT and VOLLEY_RIGHT.\n\n"
+             "them. The commands find both addresses in VOLLEY_LEFT and VOLLEY_RIGHT. Rates count\n"
+             "the bytes of IP packets; the receiving kernel drops packets that were damaged.\n\n"
              "Example:\n"
              "  volley bench linkemu --rate 100Mbit --delay 20ms --loss 1% \\\n"
              "      --right 'iperf3 -s -1' --left 'sleep 1; iperf3 -c $VOLLEY_RIGHT'\n",
     .groups = {{"Commands", run_opts, LEN(run_opts)},
-               {"Link", link_opts, LEN(link_opts)},
+               {"In the course of time", change_opts, LEN(change_opts)},
                {"The way back, where it differs", back_opts, LEN(back_opts)}},
 };
 
@@ -147,6 +125,7 @@ static void report(const struct vly_cli *cli, const struct bench_lab *lab)
 int bench_cmd_linkemu(int argc, char **argv)
 {
     struct vly_cli cli = {.command = "bench linkemu"};
+    struct vly_opt_set set = linkemu_set;
     struct bench_linkemu_args args;
     struct bench_linkemu_changes changes[2];
     struct bench_lab_spec spec;
@@ -155,7 +134,8 @@ int bench_cmd_linkemu(int argc, char **argv)
     int code, first, err;
 
     bench_linkemu_args_init(&args);
-    first = vly_opt_parse(&linkemu_set, argc, argv, &args, &code);
+    set.groups[3] = vly_link_group;
+    first = vly_opt_parse(&set, argc, argv, &args, &code);
     if (first < 0)
         return code;
     cli.json = args.json;

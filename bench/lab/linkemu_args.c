@@ -16,7 +16,7 @@ void bench_linkemu_args_init(struct bench_linkemu_args *a)
 {
     *a = (struct bench_linkemu_args){
         .seed = 1,
-        .reorder_ns = VLY_MS(1),
+        .link.reorder_ns = VLY_LINK_REORDER_NS,
         .back_bytes_per_s = BENCH_LINKEMU_SAME,
         .back_delay_ns = BENCH_LINKEMU_SAME,
         .back_jitter_ns = BENCH_LINKEMU_SAME,
@@ -135,22 +135,6 @@ static int parse_changes(const struct bench_linkemu_args *a, enum bench_side fro
 
 /* ---- the lab ---- */
 
-/* Bursts are a two-state chain that loses everything in its bad state: it stays there for
- * `burst_pkts` packets on average, and enters it often enough to lose `loss` of them all. */
-static void set_loss(struct vly_link_spec *way, double loss, uint64_t burst_pkts)
-{
-    double enter;
-
-    way->loss = loss;
-    if (burst_pkts == 0 || loss <= 0 || loss >= 1)
-        return;
-    way->loss = 0;
-    way->burst_loss = 1;
-    way->burst_leave = 1 / (double)burst_pkts;
-    enter = loss * way->burst_leave / (1 - loss);
-    way->burst_enter = enter < 1 ? enter : 1;
-}
-
 static uint64_t or_same(uint64_t back, uint64_t there)
 {
     return back == BENCH_LINKEMU_SAME ? there : back;
@@ -160,26 +144,13 @@ static void fill_ways(const struct bench_linkemu_args *a, struct vly_link_spec w
 {
     struct vly_link_spec *there = &way[BENCH_LEFT], *back = &way[BENCH_RIGHT];
 
-    *there = (struct vly_link_spec){
-        .rate_bytes_per_s = a->bytes_per_s,
-        .delay_ns = a->delay_ns,
-        .jitter_ns = a->jitter_ns,
-        .queue_bytes = a->queue_bytes,
-        .reorder = a->reorder,
-        .reorder_ns = a->reorder_ns,
-        .duplicate = a->duplicate,
-        .corrupt = a->corrupt,
-        .truncate = a->truncate,
-        .ce_mark = a->ce_mark,
-        .codel = a->codel,
-    };
+    vly_link_args_spec(&a->link, there);
     *back = *there;
-    back->rate_bytes_per_s = or_same(a->back_bytes_per_s, a->bytes_per_s);
-    back->delay_ns = or_same(a->back_delay_ns, a->delay_ns);
-    back->jitter_ns = or_same(a->back_jitter_ns, a->jitter_ns);
-    back->queue_bytes = or_same(a->back_queue_bytes, a->queue_bytes);
-    set_loss(there, a->loss, a->burst_pkts);
-    set_loss(back, a->back_loss < 0 ? a->loss : a->back_loss, a->burst_pkts);
+    back->rate_bytes_per_s = or_same(a->back_bytes_per_s, there->rate_bytes_per_s);
+    back->delay_ns = or_same(a->back_delay_ns, there->delay_ns);
+    back->jitter_ns = or_same(a->back_jitter_ns, there->jitter_ns);
+    back->queue_bytes = or_same(a->back_queue_bytes, there->queue_bytes);
+    vly_link_spec_lose(back, a->back_loss < 0 ? a->link.loss : a->back_loss, a->link.burst_pkts);
 }
 
 int bench_linkemu_args_spec(const struct bench_linkemu_args *a,

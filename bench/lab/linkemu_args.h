@@ -5,20 +5,16 @@
 #define BENCH_LINKEMU_ARGS_H
 
 #include "bench/lab/lab.h"
+#include "cli/link_opts.h"
 
 #define BENCH_LINKEMU_SAME UINT64_MAX /* of a way back: as the way there */
 
 struct bench_linkemu_args {
-    const char *left, *right; /* NULL: a shell; nothing */
+    struct vly_link_args link; /* the way there; first: its table relies on it */
+    const char *left, *right;  /* NULL: a shell; nothing */
     uint64_t mtu_bytes, seed;
     bool json, netem, veth;
 
-    uint64_t bytes_per_s, delay_ns, jitter_ns, queue_bytes;
-    double loss;
-    uint64_t burst_pkts;
-    double reorder, duplicate, corrupt, truncate, ce_mark;
-    uint64_t reorder_ns;
-    bool codel;
     const char *outages, *rates; /* NULL: none */
 
     uint64_t back_bytes_per_s, back_delay_ns, back_jitter_ns, back_queue_bytes;

@@ -176,23 +176,6 @@ const struct bench_matrix_key *bench_matrix_link_keys(enum bench_lab_kind kind)
     return lo_keys;
 }
 
-/* Losses of the data's way, one by one or as a two-state chain that loses everything in its bad
- * state: it stays there for `burst` packets on average, and enters it often enough to lose `loss`
- * of them all. */
-static void lose(struct vly_link_spec *way, double loss, uint64_t burst_pkts)
-{
-    double enter;
-
-    if (burst_pkts == 0 || loss <= 0 || loss >= 1) {
-        way->loss = loss;
-        return;
-    }
-    way->burst_loss = 1;
-    way->burst_leave = 1 / (double)burst_pkts;
-    enter = loss * way->burst_leave / (1 - loss);
-    way->burst_enter = enter < 1 ? enter : 1;
-}
-
 const char *bench_matrix_link_finish(struct bench_matrix_draft *d)
 {
     struct vly_link_spec *forward = &d->lab.way[BENCH_LEFT], *back = &d->lab.way[BENCH_RIGHT];
@@ -224,7 +207,7 @@ const char *bench_matrix_link_finish(struct bench_matrix_draft *d)
         .queue_bytes = d->queue_bytes,
         .loss = d->back_loss,
     };
-    lose(forward, d->loss, d->burst_pkts);
+    vly_link_spec_lose(forward, d->loss, d->burst_pkts);
     d->lab.codel[BENCH_LEFT].on = d->codel;
     d->lab.codel[BENCH_RIGHT].on = d->codel;
     if (vly_link_model_init(&model, forward, 0) != 0 || vly_link_model_init(&model, back, 0) != 0)

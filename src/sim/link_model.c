@@ -20,6 +20,21 @@ static uint64_t queue_default(const struct vly_link_spec *s)
     return bdp < QUEUE_MIN_BYTES ? QUEUE_MIN_BYTES : (uint64_t)bdp;
 }
 
+void vly_link_spec_lose(struct vly_link_spec *spec, double loss, uint64_t burst_pkts)
+{
+    double enter;
+
+    spec->loss = loss;
+    spec->burst_enter = spec->burst_leave = spec->burst_loss = 0;
+    if (burst_pkts == 0 || loss <= 0 || loss >= 1)
+        return;
+    spec->loss = 0;
+    spec->burst_loss = 1;
+    spec->burst_leave = 1 / (double)burst_pkts;
+    enter = loss * spec->burst_leave / (1 - loss);
+    spec->burst_enter = enter < 1 ? enter : 1;
+}
+
 int vly_link_model_init(struct vly_link_model *l, const struct vly_link_spec *spec, uint64_t seed)
 {
     const double p[] = {spec->loss,    spec->burst_enter, spec->burst_leave,

@@ -81,6 +81,10 @@ struct vly_link_copy {
     bool ce_mark;      /* set CE if the packet is ECN-capable */
 };
 
+/* Sets the losses of `spec`: `loss` of all packets, in bursts of `burst_pkts` on average; 0: each
+ * by itself. Bursts are a two-state chain that loses everything in its bad state: it stays there
+ * for `burst_pkts` packets on average, and enters it often enough to lose `loss` of them all. */
+void vly_link_spec_lose(struct vly_link_spec *spec, double loss, uint64_t burst_pkts);
 /* Returns 0, or VLY_E_INVALID when `spec` has a probability outside [0, 1] or a queue over
  * VLY_LINK_QUEUE_MAX. A queue of 0 becomes rate * 2 * delay, at least 64 KiB. */
 VLY_MUST_USE int vly_link_model_init(struct vly_link_model *l, const struct vly_link_spec *spec,

@@ -86,12 +86,12 @@ static void test_linkemu_args_spec(void **state)
 
     (void)state;
     bench_linkemu_args_init(&a);
-    a.bytes_per_s = 1000;
-    a.delay_ns = 20;
-    a.queue_bytes = 3000;
-    a.loss = 0.02;
-    a.burst_pkts = 4;
-    a.codel = true;
+    a.link.bytes_per_s = 1000;
+    a.link.delay_ns = 20;
+    a.link.queue_bytes = 3000;
+    a.link.loss = 0.02;
+    a.link.burst_pkts = 4;
+    a.link.codel = true;
     a.outages = "3s+1s,1s+2s";
     a.rates = "2s=10Mbit";
     assert_int_equal(bench_linkemu_args_spec(&a, changes, &s, why), 0);

@@ -305,7 +305,7 @@ static void test_matrix_of_the_project(void **state)
         const char *path;
         size_t rows;
     } files[] = {{"bench/matrices/course.conf", 36},
-                 {"bench/matrices/full.conf", 39},
+                 {"bench/matrices/full.conf", 45},
                  {"bench/matrices/quick.conf", 5}};
     const char *root = getenv("VOLLEY_SRC");
 

@@ -10,7 +10,11 @@
 #include <string.h>
 
 static const char *const verdict_names[] = {
-    [BENCH_SLOWER] = "slower", [BENCH_SAME] = "same", [BENCH_FASTER] = "faster"};
+    [BENCH_SLOWER] = "slower",
+    [BENCH_SAME] = "same",
+    [BENCH_FASTER] = "faster",
+    [BENCH_UNCLEAR] = "same",
+};
 
 static void set(json_t *object, const char *key, json_t *value)
 {
@@ -72,7 +76,9 @@ static json_t *row_compare(const json_t *a, const json_t *b)
     set(out, "p", number(p));
     set(out, "ratio", json_null());
     if (bench_median_ratio(y, x, &ratio) == 0) {
-        verdict = verdict_names[p < BENCH_P_MAX ? bench_verdict(&ratio) : BENCH_SAME];
+        verdict =
+            verdict_names[p < BENCH_P_MAX && ratio.n >= BENCH_COMPARE_LEAST ? bench_verdict(&ratio)
+                                                                            : BENCH_SAME];
         set(out, "ratio",
             json_pack("{s:f, s:f, s:f}", "median", ratio.median, "low", ratio.low, "high",
                       ratio.high));

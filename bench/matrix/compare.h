@@ -2,8 +2,8 @@
  * compare - what changed between two results: rows of the same id, and the machine.
  *
  * A row is called faster or slower when the rank test gives p < 0.05 and the ratio's 95 % interval
- * leaves out 1 (bench_verdict): four samples on each side at least, for the test cannot be that
- * sure of fewer.
+ * leaves out 1 (bench_verdict), and both sides have BENCH_COMPARE_LEAST samples: beside many, two
+ * would pass the test.
  */
 #ifndef BENCH_COMPARE_H
 #define BENCH_COMPARE_H
@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #define BENCH_P_MAX 0.05
+#define BENCH_COMPARE_LEAST 4
 
 /* {"schema":"volley-bench-compare/1",
  *  "rows":[{"id","verdict":"faster"|"slower"|"same"|"unknown","a","b","ratio","p","samples_a",

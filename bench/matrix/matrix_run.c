@@ -162,7 +162,8 @@ static bool is_precise(const json_t *row, double precision)
     if (!bench_result_estimate(row, "ratio", &e) &&
         !bench_result_estimate(row, "goodput_bits_per_s", &e))
         return false;
-    return e.median > 0 && (e.high - e.low) / 2 <= precision * e.median;
+    return e.n >= BENCH_SAMPLES_LEAST && e.median > 0 &&
+           (e.high - e.low) / 2 <= precision * e.median;
 }
 
 static bool group_is_done(const struct run *run, struct group g, unsigned rounds)

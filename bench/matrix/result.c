@@ -283,7 +283,7 @@ bool bench_result_estimate(const json_t *row, const char *key, struct bench_esti
         .median = json_number_value(json_object_get(estimate, "median")),
         .low = json_number_value(json_object_get(estimate, "low")),
         .high = json_number_value(json_object_get(estimate, "high")),
-        .n = (size_t)json_integer_value(json_object_get(summary, "samples")),
+        .n = (size_t)json_integer_value(json_object_get(estimate, "n")),
     };
     return true;
 }
@@ -314,6 +314,7 @@ static json_t *estimate_new(int err, const struct bench_estimate *e)
     set(o, "median", json_real(e->median));
     set(o, "low", json_real(e->low));
     set(o, "high", json_real(e->high));
+    set(o, "n", integer(e->n));
     return o;
 }
 
@@ -380,14 +381,16 @@ static double summarize_alone(json_t *row)
     return goodput.median;
 }
 
-/* Plain TCP goes before iperf3's, whatever their speed. */
+/* Plain TCP goes before iperf3's, whatever their speed; of either, a row that runs before one that
+ * was given up after a lucky start. */
 static int rank_as_reference(const json_t *row)
 {
     const char *protocol = bench_result_text(row, "protocol");
+    bool ok = bench_result_is_ok(row);
 
     if (strcmp(protocol, "tcp") == 0)
-        return 2;
-    return strcmp(protocol, "iperf3-tcp") == 0;
+        return 3 + ok;
+    return strcmp(protocol, "iperf3-tcp") == 0 ? 1 + ok : 0;
 }
 
 void bench_result_summarize(json_t *doc, size_t first)
@@ -400,10 +403,11 @@ void bench_result_summarize(json_t *doc, size_t first)
     for (size_t i = first; i < bench_result_rows(doc); i++) {
         json_t *row = bench_result_row(doc, i);
         double median;
-        int own_rank = rank_as_reference(row);
+        int own_rank;
         if (!bench_result_same_group(row, head))
             continue;
         median = summarize_alone(row);
+        own_rank = rank_as_reference(row);
         if (own_rank < rank || median <= 0 || own_rank == 0 || (own_rank == rank && median <= best))
             continue;
         reference = row;

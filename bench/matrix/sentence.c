@@ -19,11 +19,17 @@ struct finding {
 
 enum bench_verdict bench_verdict(const struct bench_estimate *ratio)
 {
+    if (ratio->n < BENCH_SAMPLES_LEAST)
+        return BENCH_UNCLEAR;
     if (fabs(ratio->median - 1) < BENCH_SAME_WITHIN)
         return BENCH_SAME;
     if (ratio->low > 1)
         return BENCH_FASTER;
-    return ratio->high < 1 ? BENCH_SLOWER : BENCH_SAME;
+    if (ratio->high < 1)
+        return BENCH_SLOWER;
+    return ratio->high <= BENCH_ALIKE_WITHIN && ratio->low >= 1 / BENCH_ALIKE_WITHIN
+               ? BENCH_SAME
+               : BENCH_UNCLEAR;
 }
 
 static bool is_text(const json_t *object, const char *key, const char *text)
@@ -92,8 +98,12 @@ static void reference_text(const json_t *row, const struct bench_unit *unit, cha
 
 static void say_group(const json_t *doc, const struct finding *f, char out[BENCH_SENTENCE_BYTES])
 {
-    static const char *const verdicts[] = {"was slower than", "was about as fast as",
-                                           "was faster than"};
+    static const char *const verdicts[] = {
+        [BENCH_SLOWER] = "was slower than",
+        [BENCH_SAME] = "was about as fast as",
+        [BENCH_FASTER] = "was faster than",
+        [BENCH_UNCLEAR] = "was neither clearly faster nor clearly slower than",
+    };
     const struct bench_unit unit = bench_group_unit(doc, f->first);
     const char *kind = bench_result_text(f->volley, "kind");
     char where[128], tcp[96];
@@ -131,7 +141,7 @@ static int rank(const json_t *doc, const json_t *row)
 /* ---- many links ---- */
 
 struct count {
-    size_t links, by_verdict[3], unknown;
+    size_t links, by_verdict[BENCH_UNCLEAR + 1], unknown;
     double ratios[BENCH_VALUES_MAX];
     size_t n_ratios;
 };
@@ -151,8 +161,10 @@ static void count_add(struct count *c, const struct finding *f)
 static void say_count(const struct count *c, char out[BENCH_SENTENCE_BYTES])
 {
     struct bench_estimate all;
-    char rest[96] = "";
+    char unclear[64] = "", rest[96] = "";
 
+    if (c->by_verdict[BENCH_UNCLEAR] > 0)
+        (void)snprintf(unclear, sizeof(unclear), ", unclear on %zu", c->by_verdict[BENCH_UNCLEAR]);
     if (c->unknown > 0)
         (void)snprintf(rest, sizeof(rest), ", and there is nothing to compare on %zu", c->unknown);
     if (bench_median(c->ratios, c->n_ratios, &all) != 0)
@@ -162,9 +174,9 @@ static void say_count(const struct count *c, char out[BENCH_SENTENCE_BYTES])
         (void)snprintf(
             out, BENCH_SENTENCE_BYTES,
             "Of %zu emulated links, Volley was faster than the fastest TCP on %zu, about "
-            "as fast on %zu and slower on %zu%s: %s times its rate in the median.",
+            "as fast on %zu and slower on %zu%s%s: %s times its rate in the median.",
             c->links, c->by_verdict[BENCH_FASTER], c->by_verdict[BENCH_SAME],
-            c->by_verdict[BENCH_SLOWER], rest, bench_number_text(all.median).s);
+            c->by_verdict[BENCH_SLOWER], unclear, rest, bench_number_text(all.median).s);
 }
 
 void bench_sentence(const json_t *doc, char out[BENCH_SENTENCE_BYTES])

@@ -12,10 +12,11 @@
 
 #define BENCH_VALUES_MAX 256 /* of one call; more are VLY_E_LIMIT */
 #define BENCH_RESAMPLES 2000
+#define BENCH_SAMPLES_LEAST 3 /* fewer have an interval in name alone: nothing follows from it */
 
 struct bench_estimate {
     double median, low, high; /* low, high: a 95 % interval by the percentile bootstrap */
-    size_t n;                 /* values that counted; with one of them low = median = high */
+    size_t n;                 /* values that counted; see BENCH_SAMPLES_LEAST */
 };
 
 /* Linear between the two nearest ranks (R's type 7, Python's "inclusive"). `sorted` rises, n is at

@@ -13,8 +13,11 @@
 
 #define BENCH_SAME_WITHIN 0.005 /* what is printed as 1.00 is called the same, however sure */
 
-/* What a 95 % interval says of a ratio. */
-enum bench_verdict { BENCH_SLOWER, BENCH_SAME, BENCH_FASTER };
+#define BENCH_ALIKE_WITHIN 1.25 /* an interval that goes further from 1 tells nothing */
+
+/* What a 95 % interval says of a ratio. Unclear: of too few pairs, or so wide that it leaves room
+ * for a difference worth the name. */
+enum bench_verdict { BENCH_SLOWER, BENCH_SAME, BENCH_FASTER, BENCH_UNCLEAR };
 enum bench_verdict bench_verdict(const struct bench_estimate *ratio);
 
 /* A number with two or three significant digits: "14.2". */

@@ -45,7 +45,7 @@ def estimate(values):
     values = sorted(values)
     if not values:
         return None
-    return {"median": statistics.median(values), "low": values[0], "high": values[-1]}
+    return {"median": statistics.median(values), "low": values[0], "high": values[-1], "n": len(values)}
 
 
 def failed_sample(number, code, message):

@@ -84,6 +84,18 @@ static void test_compare_few_samples_prove_nothing(void **state)
     json_decref(c);
 }
 
+/* 2 of 45 orders of two and eight samples are as far apart: p is below 0.05, of two samples. */
+static void test_compare_two_samples_beside_many_prove_nothing(void **state)
+{
+    json_t *c = comparison("repeats 2..2\ntime 1s\nlink lo\nmemory tcp cc=cubic\n",
+                           "repeats 8..8\ntime 1s\nlink lo\nmemory tcp cc=cubic\n");
+
+    (void)state;
+    assert_true(real(at(c, 0), "p") < BENCH_P_MAX);
+    assert_string_equal(bench_result_text(at(c, 0), "verdict"), "same");
+    json_decref(c);
+}
+
 static void test_compare_other_rows(void **state)
 {
     json_t *c = comparison("repeats 1..1\ntime 1s\nlink lo\nmemory tcp\nmemory tls\n",
@@ -134,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_compare_verdicts),
         cmocka_unit_test(test_compare_few_samples_prove_nothing),
+        cmocka_unit_test(test_compare_two_samples_beside_many_prove_nothing),
         cmocka_unit_test(test_compare_other_rows),
         cmocka_unit_test(test_compare_print),
     };

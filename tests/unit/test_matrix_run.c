@@ -55,7 +55,8 @@ static void test_run_interleaves(void **state)
     json_t *doc = synthetic_result(&s, THREE);
 
     (void)state;
-    expect_calls(&s, "tcp-cubic 5, tcp-bbr 5, volley 5, volley 6, tcp-bbr 6, tcp-cubic 6");
+    expect_calls(&s, "tcp-cubic 5, tcp-bbr 5, volley 5, volley 6, tcp-bbr 6, tcp-cubic 6, "
+                     "tcp-cubic 7, tcp-bbr 7, volley 7");
     assert_true(bench_result_is_finished(doc));
     assert_string_equal(bench_result_text(doc, "config"), THREE);
     json_decref(doc);
@@ -96,6 +97,17 @@ static void test_run_repeats_until_precise(void **state)
     json_decref(doc);
 }
 
+/* Two that are alike may be so by chance, and one always is: three at least. */
+static void test_run_is_not_precise_by_chance(void **state)
+{
+    struct synthetic s = {0};
+    json_t *doc = synthetic_result(&s, "repeats 1..9\ntime 1s\nlink lo\nmemory tcp\n");
+
+    (void)state;
+    assert_int_equal(s.n, 3);
+    json_decref(doc);
+}
+
 /* Without TCP there is no ratio: the row's own rate counts. */
 static void test_run_precision_without_reference(void **state)
 {
@@ -108,7 +120,7 @@ static void test_run_precision_without_reference(void **state)
         json_object_get(json_object_get(bench_result_row(doc, 0), "summary"), "ratio")));
     json_decref(doc);
     json_decref(synthetic_result(&calm, "repeats 2..4\ntime 1s\nlink lo\nmemory volley\n"));
-    assert_int_equal(calm.n, 2);
+    assert_int_equal(calm.n, 3);
 }
 
 /* 5 Gbit/s of iperf3, 4 of cubic, 3 of bbr, 2 of the others. */
@@ -138,6 +150,26 @@ static void test_run_reference_is_the_fastest_plain_tcp(void **state)
     assert_true(estimate(doc, "lo/memory/tcp-cubic", "cpu_s_per_gb").median == 0.5);
     assert_true(estimate(doc, "lo/memory/tcp-cubic", "retransmits").median == 3);
     assert_true(estimate(doc, "lo/memory/tcp-cubic", "duration_s").median == 1);
+    json_decref(doc);
+}
+
+/* bbr is the fastest once, and fails from then on. */
+static double lucky_bbr(const struct bench_row *row, unsigned nth)
+{
+    if (strcmp(row->cc, "bbr") == 0)
+        return nth == 0 ? 9e9 : -1;
+    return by_name(row, nth);
+}
+
+static void test_run_reference_is_none_that_was_given_up(void **state)
+{
+    struct synthetic s = {.rate = lucky_bbr};
+    json_t *doc = synthetic_result(&s, "repeats 4..4\ntime 1s\nlink lo\n"
+                                       "memory tcp cc=bbr,cubic\nmemory volley\n");
+
+    (void)state;
+    assert_true(json_is_true(json_object_get(row_of(doc, "lo/memory/tcp-cubic"), "reference")));
+    assert_int_equal(estimate(doc, "lo/memory/volley", "ratio").n, 4);
     json_decref(doc);
 }
 
@@ -345,8 +377,10 @@ int main(void)
         cmocka_unit_test(test_run_interleaves),
         cmocka_unit_test(test_run_groups),
         cmocka_unit_test(test_run_repeats_until_precise),
+        cmocka_unit_test(test_run_is_not_precise_by_chance),
         cmocka_unit_test(test_run_precision_without_reference),
         cmocka_unit_test(test_run_reference_is_the_fastest_plain_tcp),
+        cmocka_unit_test(test_run_reference_is_none_that_was_given_up),
         cmocka_unit_test(test_run_iperf3_where_there_is_no_plain_tcp),
         cmocka_unit_test(test_run_gives_a_failing_row_up),
         cmocka_unit_test(test_run_keeps_a_row_that_fails_at_times),

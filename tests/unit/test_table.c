@@ -106,6 +106,15 @@ static void test_verdict(void **state)
     /* what is printed as 1.00 is no difference, however sure it is */
     assert_int_equal(bench_verdict(&(struct bench_estimate){1.004, 1.003, 1.005, 4}), BENCH_SAME);
     assert_int_equal(bench_verdict(&(struct bench_estimate){0.996, 0.995, 0.997, 4}), BENCH_SAME);
+    /* one sample has no interval, two have one only in name */
+    assert_int_equal(bench_verdict(&(struct bench_estimate){3, 3, 3, 1}), BENCH_UNCLEAR);
+    assert_int_equal(bench_verdict(&(struct bench_estimate){0.3, 0.2, 0.4, 2}), BENCH_UNCLEAR);
+    assert_int_equal(bench_verdict(&(struct bench_estimate){1, 1, 1, 2}), BENCH_UNCLEAR);
+    assert_int_equal(bench_verdict(&(struct bench_estimate){3, 2, 4, 3}), BENCH_FASTER);
+    /* an interval with room for twice as slow is no proof of being alike */
+    assert_int_equal(bench_verdict(&(struct bench_estimate){0.7, 0.5, 1.1, 4}), BENCH_UNCLEAR);
+    assert_int_equal(bench_verdict(&(struct bench_estimate){1.1, 0.9, 1.3, 4}), BENCH_UNCLEAR);
+    assert_int_equal(bench_verdict(&(struct bench_estimate){0.9, 0.85, 1.2, 4}), BENCH_SAME);
 }
 
 static void test_numbers(void **state)
@@ -168,13 +177,13 @@ static void test_sentence_chooses(void **state)
     (void)state;
     expect_sentence(
         &s,
-        "repeats 2..2\ntime 1s\nsize 125MB\nlink lo\nlink veth mtu=9000\nfile tcp\n"
+        "repeats 3..3\ntime 1s\nsize 125MB\nlink lo\nlink veth mtu=9000\nfile tcp\n"
         "file volley\nmemory tcp\nmemory volley\n",
         "On this machine Volley moved 1.00 Gbit/s from memory to memory over veth-9000 and "
         "was about as fast as the fastest TCP (cubic, 1.00 Gbit/s): 1.00 times its rate.",
         "lo, file to file, 119 MiB\n");
     expect_sentence(
-        &files, "repeats 2..2\nsize 125MB\nlink lo\nfile tcp\nfile volley\n",
+        &files, "repeats 3..3\nsize 125MB\nlink lo\nfile tcp\nfile volley\n",
         "On this machine Volley moved 1.00 Gbit/s from file to file over lo and was about "
         "as fast as the fastest TCP (cubic, 1.00 Gbit/s): 1.00 times its rate.",
         "tcp (cubic)");
@@ -183,9 +192,9 @@ static void test_sentence_chooses(void **state)
 /* The first link's Volley is faster, the second's slower, the third's fails, the fourth's equal. */
 static double by_link(const struct bench_row *row, unsigned nth)
 {
-    static const double rates[] = {2e6, 0.5e6, -1, 1e6};
+    static const double rates[] = {2e6, 2e6, 2e6, 0.5e6, 0.5e6, 0.5e6, -1, -1, 1e6, 1e6, 1e6};
 
-    return row->protocol[0] == 'v' ? rates[nth / 2] : 1e6;
+    return row->protocol[0] == 'v' ? rates[nth] : 1e6;
 }
 
 static void test_sentence_counts_links(void **state)
@@ -195,12 +204,43 @@ static void test_sentence_counts_links(void **state)
     (void)state;
     expect_sentence(
         &s,
-        "repeats 2..2\ntime 1s\nlink emulated rate=1Mbit rtt=1ms,2ms,3ms,4ms\nmemory tcp\n"
+        "repeats 3..3\ntime 1s\nlink emulated rate=1Mbit rtt=1ms,2ms,3ms,4ms\nmemory tcp\n"
         "memory volley\n",
         "Of 4 emulated links, Volley was faster than the fastest TCP on 1, about as fast on "
         "1 and slower on 1, and there is nothing to compare on 1: 1.00 times its rate in "
         "the median.",
         "Mbit/s [95 %]");
+}
+
+/* Volley's row fails from its third round on: two pairs are left, whatever they say. */
+static double dies_early(const struct bench_row *row, unsigned nth)
+{
+    return row->protocol[0] == 'v' ? (nth < 2 ? 40e9 : -1) : rate(row, nth);
+}
+
+static void test_sentence_claims_nothing_of_two_pairs(void **state)
+{
+    struct synthetic s = {.rate = dies_early};
+    json_t *doc = synthetic_result(&s, MEMORY);
+
+    (void)state;
+    expect_text(bench_result_text(doc, "sentence"),
+                "and was neither clearly faster nor clearly slower than the fastest TCP (cubic, "
+                "20.1 Gbit/s): 1.99 times its rate.");
+    json_decref(doc);
+}
+
+static void test_sentence_counts_unclear_links(void **state)
+{
+    struct synthetic s = {0};
+
+    (void)state;
+    expect_sentence(&s,
+                    "repeats 2..2\ntime 1s\nlink emulated rate=1Mbit rtt=1ms,2ms\nmemory tcp\n"
+                    "memory volley\n",
+                    "Of 2 emulated links, Volley was faster than the fastest TCP on 0, about as "
+                    "fast on 0 and slower on 0, unclear on 2: 1.00 times its rate in the median.",
+                    "Gbit/s [95 %]");
 }
 
 /* A result may come from anywhere: nothing of it moves the cursor. */
@@ -235,6 +275,8 @@ int main(void)
         cmocka_unit_test(test_sentence_without_figures),
         cmocka_unit_test(test_sentence_chooses),
         cmocka_unit_test(test_sentence_counts_links),
+        cmocka_unit_test(test_sentence_claims_nothing_of_two_pairs),
+        cmocka_unit_test(test_sentence_counts_unclear_links),
         cmocka_unit_test(test_table_escapes),
     };
 

@@ -26,7 +26,8 @@
                    "into")                                                                       \
     X(retransmits, "packets or segments sent again")                                             \
     X(packets_sent, "packets or segments sent")                                                  \
-    X(kernel_drops, "datagrams the receiving socket had no room for")                            \
+    X(kernel_drops,                                                                              \
+      "what the receiving socket had no room for: datagrams, or batches of them (GRO)")          \
     X(smoothed_rtt_ns, "at the sender's end of the run")                                         \
     X(cwnd_bytes, "likewise")                                                                    \
     X(connect_ns, "from the first packet to a connection that carries data")

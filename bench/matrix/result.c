@@ -109,6 +109,7 @@ static json_t *summary_new(void)
     set(summary, "cpu_s_per_gb", json_null());
     set(summary, "retransmits", json_null());
     set(summary, "duration_s", json_null());
+    set(summary, "lost_share", json_null());
     return summary;
 }
 
@@ -251,6 +252,18 @@ static double figure(const json_t *sample, const char *key)
     return json_is_number(value) ? json_number_value(value) : (double)NAN;
 }
 
+/* What was handed over and had not arrived when time was up, of a protocol that sends nothing
+ * again. */
+static double lost_share(const json_t *row, const json_t *sample)
+{
+    const char *protocol = bench_result_text(row, "protocol");
+    double share = 1 - figure(sample, "bytes") / figure(sample, "sent_bytes");
+
+    if (strcmp(protocol, "udp-raw") != 0 && strcmp(protocol, "iperf3-udp") != 0)
+        return (double)NAN;
+    return share < 0 ? 0 : share; /* the receiver's time may begin with what was on the way */
+}
+
 void bench_result_series(const json_t *row, struct bench_series *out)
 {
     size_t i;
@@ -268,6 +281,7 @@ void bench_result_series(const json_t *row, struct bench_series *out)
             figure(sample, "total_bytes");
         out->retransmits[out->n] = figure(sample, "retransmits");
         out->duration_s[out->n] = figure(sample, "duration_ns") / 1e9;
+        out->lost_share[out->n] = lost_share(row, sample);
         out->n++;
     }
 }
@@ -374,6 +388,7 @@ static double summarize_alone(json_t *row)
     set_median(summary, "cpu_s_per_gb", series.cpu_s_per_gb, series.n);
     set_median(summary, "retransmits", series.retransmits, series.n);
     set_median(summary, "duration_s", series.duration_s, series.n);
+    set_median(summary, "lost_share", series.lost_share, series.n);
     set(row, "summary", summary);
     set(row, "reference", json_false());
     set_error(row, series.n);

@@ -58,6 +58,7 @@ struct bench_series {
     json_int_t round[BENCH_ROUNDS_MAX];
     double goodput_bits_per_s[BENCH_ROUNDS_MAX], cpu_s_per_gb[BENCH_ROUNDS_MAX];
     double retransmits[BENCH_ROUNDS_MAX], duration_s[BENCH_ROUNDS_MAX];
+    double lost_share[BENCH_ROUNDS_MAX]; /* of what was sent; of protocols that repair nothing */
 };
 void bench_result_series(const json_t *row, struct bench_series *out);
 /* An estimate of a row's summary, "ratio"; false when it is null. */

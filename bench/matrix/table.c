@@ -105,6 +105,18 @@ static struct cell median_text(const json_t *row, const char *key, int decimals)
     return out;
 }
 
+/* What is not sent again is lost. */
+static struct cell repair_text(const json_t *row)
+{
+    struct cell out;
+    struct bench_estimate lost;
+
+    if (!bench_result_estimate(row, "lost_share", &lost))
+        return median_text(row, "retransmits", 0);
+    (void)snprintf(out.s, sizeof(out.s), "%.1f %% lost", 100 * lost.median);
+    return out;
+}
+
 static struct cell ratio_text(const json_t *row)
 {
     if (json_is_true(json_object_get(row, "reference")))
@@ -120,8 +132,7 @@ static void print_row(FILE *out, const json_t *row, const struct bench_unit *uni
     if (has_figures)
         (void)fprintf(out, "  %-22s " CELL CELL "%-10s%s\n", label(row).s,
                       estimate_text(row, "goodput_bits_per_s", unit->bits_per_s).s,
-                      ratio_text(row).s, median_text(row, "cpu_s_per_gb", 3).s,
-                      median_text(row, "retransmits", 0).s);
+                      ratio_text(row).s, median_text(row, "cpu_s_per_gb", 3).s, repair_text(row).s);
     if (!bench_result_is_ok(row))
         (void)fprintf(out, "  %-22s failed: %s\n", label(row).s,
                       vly_shown(bench_result_message(row)).text);

@@ -251,6 +251,9 @@ static void summary_read(struct reader *r, const json_t *o, struct bench_report_
     out->cpu_s_per_gb = estimate(r, o, "cpu_s_per_gb");
     out->retransmits = estimate(r, o, "retransmits");
     out->duration_s = estimate(r, o, "duration_s");
+    out->lost_share.median = NAN; /* older results have none */
+    if (json_object_get(o, "lost_share") != NULL)
+        out->lost_share = estimate(r, o, "lost_share");
 }
 
 static void row_read(struct reader *r, const json_t *o, size_t nth,

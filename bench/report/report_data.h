@@ -46,6 +46,7 @@ struct bench_report_row {
     size_t n_samples;
     uint64_t n_good; /* samples without an error */
     struct bench_estimate goodput_bits_per_s, ratio, cpu_s_per_gb, retransmits, duration_s;
+    struct bench_estimate lost_share; /* NAN: its protocol repairs */
     const char *err_code, *err_message;
     char label[BENCH_LABEL_BYTES]; /* what tells it from the others of its link and kind */
     unsigned style; /* the same for the same protocol and congestion control; Volley's is 0 */

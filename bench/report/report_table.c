@@ -77,6 +77,20 @@ static void partial_line(FILE *out, const struct bench_report_row *row)
         row->label, vly_err_name(failure->err), failure->error);
 }
 
+/* What is not sent again is lost. */
+static void repair_cell(FILE *out, const struct bench_report_row *row)
+{
+    char lost[32];
+
+    if (isnan(row->lost_share.median)) {
+        cell(out, bench_text_whole(row->retransmits.median).s,
+             bench_text_whole_range(&row->retransmits).s);
+        return;
+    }
+    (void)snprintf(lost, sizeof(lost), "%.1f %%", 100 * row->lost_share.median);
+    cell(out, lost, "lost");
+}
+
 static void row_line(FILE *out, const struct bench_report_row *row)
 {
     char samples[64];
@@ -91,8 +105,7 @@ static void row_line(FILE *out, const struct bench_report_row *row)
         cell(out, bench_text_number(row->ratio.median).s, bench_text_range(&row->ratio).s);
     cell(out, bench_text_number(row->cpu_s_per_gb.median).s,
          bench_text_range(&row->cpu_s_per_gb).s);
-    cell(out, bench_text_whole(row->retransmits.median).s,
-         bench_text_whole_range(&row->retransmits).s);
+    repair_cell(out, row);
     (void)snprintf(samples, sizeof(samples), "%llu", (unsigned long long)row->n_good);
     cell(out, samples, "");
     bench_html(out, "</tr>\n");

@@ -100,6 +100,8 @@ def summarise(row, reference):
         "cpu_s_per_gb": estimate([(s["cpu_sender_ns"] + s["cpu_receiver_ns"]) / s["total_bytes"] for s in good]),
         "retransmits": estimate([s["retransmits"] for s in good]),
         "duration_s": estimate([s["duration_ns"] / S for s in good]),
+        "lost_share": estimate([1 - s["bytes"] / s["sent_bytes"] for s in good
+                                if row["protocol"] == "udp-raw"]),
     }
 
 

@@ -45,6 +45,7 @@ static int run(void *ctx, const struct bench_lab_spec *lab, const struct bench_r
     }
     out->duration_ns = VLY_S(1);
     out->bytes = (uint64_t)(rate / 8);
+    out->sent_bytes = out->bytes / 3 * 4;
     out->total_bytes = out->bytes;
     out->cpu_sender_ns = out->bytes / 4;
     out->cpu_receiver_ns = out->bytes / 4;

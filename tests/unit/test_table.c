@@ -243,6 +243,23 @@ static void test_sentence_counts_unclear_links(void **state)
                     "Gbit/s [95 %]");
 }
 
+/* A quarter of what raw UDP sends is lost; others send again, and say how often. */
+static void test_table_tells_what_is_lost(void **state)
+{
+    struct synthetic s = {0};
+    json_t *doc = synthetic_result(&s, "repeats 3..3\ntime 1s\nlink lo\nmemory udp-raw\n"
+                                       "memory volley\n");
+    char *table = table_of(doc);
+
+    (void)state;
+    expect_text(table, " 25.0 % lost\n");
+    expect_text(table, " 3\n");
+    assert_true(json_is_null(
+        json_object_get(json_object_get(bench_result_row(doc, 1), "summary"), "lost_share")));
+    free(table);
+    json_decref(doc);
+}
+
 /* A result may come from anywhere: nothing of it moves the cursor. */
 static void test_table_escapes(void **state)
 {
@@ -277,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_sentence_counts_links),
         cmocka_unit_test(test_sentence_claims_nothing_of_two_pairs),
         cmocka_unit_test(test_sentence_counts_unclear_links),
+        cmocka_unit_test(test_table_tells_what_is_lost),
         cmocka_unit_test(test_table_escapes),
     };
 

@@ -117,6 +117,28 @@ static void result_json(const struct bench_load_view *v, const struct bench_load
     vly_json_emit(event);
 }
 
+/* What is known of them. */
+static void say_packets(const struct bench_sample *s)
+{
+    const char *separator = "";
+
+    if (s->packets_sent != BENCH_UNKNOWN) {
+        printf("%s packets sent", count_text(s->packets_sent).s);
+        separator = ", ";
+    }
+    if (s->retransmits != BENCH_UNKNOWN) {
+        printf("%s%s of them again", separator, count_text(s->retransmits).s);
+        separator = ", ";
+    }
+    if (s->kernel_drops != BENCH_UNKNOWN) {
+        printf("%s%s dropped by the receiving kernel", separator, count_text(s->kernel_drops).s);
+        separator = ", ";
+    }
+    if (s->cc[0] != '\0')
+        printf("%scongestion control %s", separator, vly_shown(s->cc).text);
+    printf("\n");
+}
+
 static void say_way(const struct bench_load_view *v, enum bench_way way,
                     const struct bench_sample *s)
 {
@@ -127,10 +149,8 @@ static void say_way(const struct bench_load_view *v, enum bench_way way,
         s->sent_bytes > 0 && s->bytes != BENCH_UNKNOWN)
         printf("; sent %s, %.2f %% of it lost", goodput_text(s->sent_bytes, s->duration_ns).s,
                fmax(0, 100 - 100 * (double)s->bytes / (double)s->sent_bytes));
-    printf("\nretransmissions %s of %s packets, datagrams dropped by the receiving kernel %s%s%s\n",
-           known(s->retransmits, count_text).s, known(s->packets_sent, count_text).s,
-           known(s->kernel_drops, count_text).s, s->cc[0] != '\0' ? ", congestion control " : "",
-           s->cc);
+    printf("\n");
+    say_packets(s);
 }
 
 static double cpu_s_per_gb(uint64_t cpu_ns, uint64_t bytes)

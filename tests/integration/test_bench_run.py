@@ -214,6 +214,17 @@ class Protocols(BenchCase):
         self.assertIn("not encrypted", done.err)
         self.assertRegex(done.out.decode(), r"goodput: 8\.00 MiB arrived in .*bit/s")
 
+    def test_human_output_leaves_out_what_is_not_known(self):
+        for protocol, says, silent in (("tcp", "again", "dropped"), ("udp-raw", "dropped", "again")):
+            server = self.serve("--once")
+            done = it.volley("run", HOST, "--port", server.port, f"--{protocol}", "-n", BYTES, "--rate",
+                             "400Mbit", "-q", program=BENCH)
+            self.assertEqual(done.code, it.OK)
+            last = [line for line in done.out.decode().splitlines() if "packets sent" in line][-1]
+            self.assertIn(says, last)
+            self.assertNotIn(silent, last)
+            self.assertNotRegex(last, r"(^| )-( |$)")
+
 
 class Failures(BenchCase):
     def test_nobody_listens(self):

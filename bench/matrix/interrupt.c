@@ -6,17 +6,16 @@
 #include "cli/cli.h"
 
 #include <signal.h>
-#include <unistd.h>
 
 static volatile bool stop;
 static volatile sig_atomic_t first;
 
+/* Those that follow change nothing: the end takes a second or two at most, and to leave at once
+ * would leave files behind. */
 static void on_signal(int signum)
 {
-    /* Who presses Ctrl-C twice does not want to wait for a polite end. */
-    if (stop)
-        _exit(VLY_EXIT_SIGNAL + signum);
-    first = signum;
+    if (!stop)
+        first = signum;
     stop = true;
 }
 

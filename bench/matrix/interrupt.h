@@ -6,8 +6,8 @@
 
 #include <stdbool.h>
 
-/* From now on the first of these signals raises the flag, a second one ends the process at once.
- * The flag is static. */
+/* From now on the first of these signals raises the flag; more of them are not heeded. The flag is
+ * static. */
 const volatile bool *bench_interrupt_open(void);
 /* 128 + the signal that came, 0 when none has. */
 int bench_interrupt_exit_code(void);

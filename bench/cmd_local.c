@@ -12,6 +12,9 @@
 #include <string.h>
 
 #define TEXT_BYTES 1024
+#define TIMEOUT_NS VLY_S(4)        /* more than a run from memory is to take, */
+#define SLOW_NS_PER_BYTE 10u       /* and what a file takes */
+#define TIMEOUT_MAX_NS VLY_S(3600) /* of a matrix */
 
 struct local_args {
     uint64_t run_ns, file_bytes;
@@ -63,21 +66,32 @@ static bool default_is_cubic(const json_t *environment)
     return strcmp(bench_result_text(environment, "tcp_congestion_control_default"), "cubic") == 0;
 }
 
+/* A run that hangs costs its timeout, and each group tries a row twice: all that has to fit into
+ * the two minutes. */
+static uint64_t timeout_ns(uint64_t file_bytes)
+{
+    uint64_t ns = TIMEOUT_NS + file_bytes * SLOW_NS_PER_BYTE;
+
+    return ns < TIMEOUT_MAX_NS ? ns : TIMEOUT_MAX_NS;
+}
+
 static void config_make(const struct local_args *args, const json_t *environment, bool veth,
                         char out[TEXT_BYTES])
 {
     uint64_t run_ns = args->run_ns != 0 ? args->run_ns : VLY_MS(args->quick ? 300 : 1000);
     uint64_t bytes = args->file_bytes != 0 ? args->file_bytes : (args->quick ? 32u : 256u) << 20;
+    const char *cc = default_is_cubic(environment) ? "cc=cubic" : "cc=default,cubic";
 
-    (void)snprintf(out, TEXT_BYTES,
-                   "name local\nrepeats %s\nprecision 0%%\ntime %lluns\nwarmup %lluns\nsize %llu\n"
-                   "timeout 30s\n%s%smemory tcp%s\nmemory udp-raw\nmemory volley\n%s",
-                   args->quick ? "2..2" : "5..5", (unsigned long long)run_ns,
-                   (unsigned long long)(run_ns / 5), (unsigned long long)bytes,
-                   has_word(args->links, "lo") ? "link lo\n" : "",
-                   veth ? "link veth mtu=1500\n" : "",
-                   default_is_cubic(environment) ? " cc=cubic" : " cc=default,cubic",
-                   args->no_files ? "" : "file tcp\nfile volley\n");
+    (void)snprintf(
+        out, TEXT_BYTES,
+        "name local\nrepeats %s\nprecision 0%%\ntime %lluns\nwarmup %lluns\nsize %llu\n"
+        "timeout %lluns\n%s%smemory tcp %s\nmemory udp-raw\nmemory volley\n",
+        args->quick ? "2..2" : "5..5", (unsigned long long)run_ns, (unsigned long long)(run_ns / 5),
+        (unsigned long long)bytes, (unsigned long long)timeout_ns(bytes),
+        has_word(args->links, "lo") ? "link lo\n" : "", veth ? "link veth mtu=1500\n" : "", cc);
+    if (!args->no_files)
+        (void)snprintf(out + strlen(out), TEXT_BYTES - strlen(out), "file tcp %s\nfile volley\n",
+                       cc);
 }
 
 static int local_run(const struct vly_cli *cli, const struct local_args *args, bool veth)

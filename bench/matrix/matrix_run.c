@@ -110,42 +110,53 @@ static int save(const struct run *run)
     return run->r->path != NULL ? bench_result_save(run->r->doc, run->r->path, run->why) : 0;
 }
 
-static int measure(struct run *run, struct group g, size_t index, unsigned round)
+/* Keeps a sample, and what follows from it. */
+static int note(struct run *run, struct group g, size_t index, unsigned round,
+                const struct bench_sample *s)
 {
     json_t *row = bench_result_row(run->r->doc, index);
-    uint64_t seed = bench_matrix_seed(run->r->matrix, round);
     char round_text[24];
-    struct bench_sample s;
-    int err = run_once(run, index, seed, &s);
+    int err;
 
-    if (err == 0) {
-        bench_result_add(row, round, seed, &s);
-        run->is_out[index] = bench_result_failures(row) >= BENCH_FAILURES_MAX;
-        bench_result_summarize(run->r->doc, g.begin);
-        err = save(run);
-        run->progress.done++;
-        if (run->is_out[index])
-            progress_count(run, g.begin);
-        (void)snprintf(round_text, sizeof(round_text), "round %u", round + 1);
-        progress_print(run, index, round_text, &s);
-    }
+    bench_result_add(row, round, bench_matrix_seed(run->r->matrix, round), s);
+    run->is_out[index] = bench_result_failures(row) >= BENCH_FAILURES_MAX;
+    bench_result_summarize(run->r->doc, g.begin);
+    err = save(run);
+    run->progress.done++;
+    if (run->is_out[index])
+        progress_count(run, g.begin);
+    (void)snprintf(round_text, sizeof(round_text), "round %u", round + 1);
+    progress_print(run, index, round_text, s);
+    return err;
+}
+
+static int measure(struct run *run, struct group g, size_t index, unsigned round)
+{
+    struct bench_sample s;
+    int err = run_once(run, index, bench_matrix_seed(run->r->matrix, round), &s);
+
+    if (err == 0)
+        err = note(run, g, index, round, &s);
     bench_sample_fini(&s);
     return err;
 }
 
 /* ---- a group ---- */
 
-/* Rows that move a size and leave no time out at the beginning run once for nothing: page caches,
- * the CPU's clock. A failure shows itself again in the first round. */
-static int warm_up(struct run *run, struct group g)
+/* Rows that move a size and leave no time out at the beginning run once for nothing before `round`:
+ * page caches, the CPU's clock. One that fails has failed in that round. */
+static int warm_up(struct run *run, struct group g, unsigned round)
 {
     for (size_t i = g.begin; i < g.end; i++) {
         struct bench_sample s;
         int err;
-        if (run->is_out[i] || run->r->matrix->rows[i].row.bytes == 0)
+        if (run->is_out[i] || run->r->matrix->rows[i].row.bytes == 0 ||
+            bench_result_has_round(bench_result_row(run->r->doc, i), round))
             continue;
-        err = run_once(run, i, bench_matrix_seed(run->r->matrix, 0), &s);
-        if (err == 0)
+        err = run_once(run, i, bench_matrix_seed(run->r->matrix, round), &s);
+        if (err == 0 && s.err != 0)
+            err = note(run, g, i, round, &s);
+        else if (err == 0)
             progress_print(run, i, "warm-up", &s);
         bench_sample_fini(&s);
         if (err != 0)
@@ -208,7 +219,7 @@ static int run_group(struct run *run, struct group g)
         if (runs_missing(run, g, round + 1) == 0)
             continue;
         if (!is_warm)
-            err = warm_up(run, g);
+            err = warm_up(run, g, round);
         is_warm = true;
         if (err == 0)
             err = run_round(run, g, round);

@@ -50,6 +50,10 @@ class Schema(BenchCase):
         self.assertEqual(doc, load(path))
         self.assertTrue(doc["finished"])
         self.assertEqual([p.name for p in self.dir.glob("*.json*")], ["local.json"])
+        controls = [[r["cc"] for r in doc["rows"] if (r["kind"], r["protocol"]) == (kind, "tcp")]
+                    for kind in ("memory", "file")]
+        only = doc["environment"]["tcp_congestion_control_default"] == "cubic"
+        self.assertEqual(controls, [["cubic"] if only else ["", "cubic"]] * 2)
         for row in doc["rows"]:
             self.assertEqual(row["error"], {"code": "OK", "message": ""}, row["id"])
             self.assertEqual(len(row["samples"]), 2)

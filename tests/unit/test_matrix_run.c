@@ -83,6 +83,25 @@ static double wild_volley(const struct bench_row *row, unsigned nth)
     return row->protocol[0] == 'v' ? rates[nth % 4] : 1e9;
 }
 
+static double volley_hangs(const struct bench_row *row, unsigned nth)
+{
+    (void)nth;
+    return row->protocol[0] == 'v' ? -1 : 1e9;
+}
+
+/* A warm-up that fails is one of the two tries: a row that hangs costs no third timeout. */
+static void test_run_counts_a_warm_up_that_fails(void **state)
+{
+    struct synthetic s = {.rate = volley_hangs};
+    json_t *doc = synthetic_result(&s, "repeats 2..2\nsize 1MB\nlink lo\nfile tcp\nfile volley\n");
+
+    (void)state;
+    expect_calls(&s, "tcp 1, volley 1, tcp 1, volley 2, tcp 2");
+    assert_int_equal(samples_of(doc, "lo/file/volley"), 2);
+    assert_int_equal(samples_of(doc, "lo/file/tcp"), 2);
+    json_decref(doc);
+}
+
 /* The first two differ by a factor of three: on to the most. */
 static void test_run_repeats_until_precise(void **state)
 {
@@ -377,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_run_interleaves),
         cmocka_unit_test(test_run_groups),
         cmocka_unit_test(test_run_repeats_until_precise),
+        cmocka_unit_test(test_run_counts_a_warm_up_that_fails),
         cmocka_unit_test(test_run_is_not_precise_by_chance),
         cmocka_unit_test(test_run_precision_without_reference),
         cmocka_unit_test(test_run_reference_is_the_fastest_plain_tcp),

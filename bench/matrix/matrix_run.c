@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define PROGRESS_BYTES 1024
+
 /* The rows [begin, end) of the matrix and the document. */
 struct group {
     size_t begin, end;
@@ -61,27 +63,40 @@ static void progress_count(struct run *run, size_t from)
     }
 }
 
+/* A terminal's line is written over by the next run; what failed stays. */
+static void progress_show(const struct bench_runner *r, const char *text, bool stays)
+{
+    if (r->line->on && !stays) {
+        vly_progress_line(r->line, text);
+        return;
+    }
+    vly_progress_clear(r->line);
+    (void)fprintf(r->progress, "%s\n", text);
+    (void)fflush(r->progress);
+}
+
 static void progress_print(struct run *run, size_t index, const char *round,
                            const struct bench_sample *s)
 {
     struct progress *p = &run->progress;
     const char *id = run->r->matrix->rows[index].id;
     double goodput = bench_sample_goodput(s);
+    char text[PROGRESS_BYTES], left[48] = "";
     uint64_t left_ns;
 
     if (run->r->progress == NULL)
         return;
     left_ns =
         p->done == 0 ? 0 : (vly_clock_now_ns() - p->started_ns) / p->done * (p->most - p->done);
-    (void)fprintf(run->r->progress, "[%u/%u] %s %s: ", p->done, p->most, id, round);
-    if (s->err != 0)
-        (void)fprintf(run->r->progress, "failed: %s", vly_shown(s->error).text);
-    else
-        (void)fprintf(run->r->progress, "%s", vly_rate_text(goodput > 0 ? goodput / 8 : 0).s);
     if (p->done > 0 && p->most > p->done)
-        (void)fprintf(run->r->progress, "; at most %s left", vly_clock_text(left_ns).s);
-    (void)fputc('\n', run->r->progress);
-    (void)fflush(run->r->progress);
+        (void)snprintf(left, sizeof(left), "; at most %s left", vly_clock_text(left_ns).s);
+    if (s->err != 0)
+        (void)snprintf(text, sizeof(text), "[%u/%u] %s %s: failed: %s%s", p->done, p->most, id,
+                       round, vly_shown(s->error).text, left);
+    else
+        (void)snprintf(text, sizeof(text), "[%u/%u] %s %s: %s%s", p->done, p->most, id, round,
+                       vly_rate_text(goodput > 0 ? goodput / 8 : 0).s, left);
+    progress_show(run->r, text, s->err != 0);
 }
 
 /* ---- one run ---- */

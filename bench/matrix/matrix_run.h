@@ -11,6 +11,7 @@
 #define BENCH_MATRIX_RUN_H
 
 #include "bench/matrix/result.h"
+#include "cli/progress.h"
 
 #include <stdio.h>
 
@@ -32,6 +33,8 @@ struct bench_runner {
     const volatile bool *stop; /* ends the run when it becomes true */
     const char *path;          /* where doc is saved; NULL: nowhere */
     FILE *progress;            /* a line for each run; NULL: none */
+    struct vly_progress *line; /* of progress, borrowed: when it is on, runs that succeed are shown
+                                  there alone, each over the one before; the caller clears it */
 };
 
 /* Returns 0 when all rows are finished (also failed ones), VLY_E_CANCELLED when stopped, or what

@@ -44,6 +44,7 @@ static int interrupted(const struct vly_cli *cli, const struct bench_session *s)
 int bench_session_run(const struct vly_cli *cli, const struct bench_session *s)
 {
     const volatile bool *stop = bench_interrupt_open();
+    struct vly_progress line;
     const struct bench_runner runner = {
         .matrix = s->matrix,
         .doc = s->doc,
@@ -52,10 +53,14 @@ int bench_session_run(const struct vly_cli *cli, const struct bench_session *s)
         .stop = stop,
         .path = s->path,
         .progress = s->quiet ? NULL : stderr,
+        .line = &line,
     };
     char why[BENCH_WHY_BYTES] = "";
-    int err = bench_matrix_run(&runner, why);
+    int err;
 
+    vly_progress_open(&line, !s->quiet);
+    err = bench_matrix_run(&runner, why);
+    vly_progress_clear(&line);
     bench_row_cleanup();
     if (err == VLY_E_CANCELLED)
         return interrupted(cli, s);

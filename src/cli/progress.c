@@ -247,6 +247,20 @@ void vly_progress_draw(struct vly_progress *p, const struct vly_progress_row *ro
     frame_write(&f);
 }
 
+void vly_progress_line(struct vly_progress *p, const char *text)
+{
+    static struct frame f;
+    size_t columns = terminal_size().ws_col - 1u, wanted = text_columns(text);
+
+    if (!p->on)
+        return;
+    f.len = 0;
+    put_erase(&f, p);
+    put_label(&f, text, wanted < columns ? wanted : columns);
+    p->rows = 1;
+    frame_write(&f);
+}
+
 void vly_progress_clear(struct vly_progress *p)
 {
     static struct frame f;

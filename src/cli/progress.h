@@ -40,6 +40,8 @@ struct vly_progress {
 /* `wanted` false, or no terminal: drawing does nothing. */
 void vly_progress_open(struct vly_progress *p, bool wanted);
 void vly_progress_draw(struct vly_progress *p, const struct vly_progress_row *rows, size_t n);
+/* One row of text, escaped already. Of one too long the end is shown. */
+void vly_progress_line(struct vly_progress *p, const char *text);
 void vly_progress_clear(struct vly_progress *p);
 /* Rows the terminal has room for, at least 1. */
 size_t vly_progress_rows_max(void);

@@ -1,11 +1,12 @@
 """volley bench matrix: interruption and continuation, peers that die, and nothing left behind."""
 
 import os
+import pty
 import signal
 import subprocess
 
 from bench_it import BenchCase, load, wait_until
-from volley_it import NOT_FOUND, OK, REFUSED, USAGE, Process, main
+from volley_it import BIN, DEADLINE_S, NOT_FOUND, OK, REFUSED, USAGE, Process, main
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -111,6 +112,26 @@ class Matrix(BenchCase):
         self.assertEqual(tcp["samples"][1]["error"]["code"], "OK")
         self.assertEqual(tcp["summary"]["samples"], 1)
         self.assertEqual(self.row(doc, "lo/memory/volley")["summary"]["samples"], 2)
+
+    def test_terminal_shows_one_line(self):
+        """Each run over the one before; elsewhere a line each."""
+        conf = self.conf("memory tcp\nmemory volley")
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        with subprocess.Popen([BIN, "bench", "matrix", conf, "-o", self.result], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=slave, env={**self.env, "TERM": "xterm"}) as process:
+            os.close(slave)
+            shown = b""
+            try:
+                while block := os.read(master, 4096):
+                    shown += block
+            except OSError:  # nobody has the other side open any more
+                pass
+            self.assertEqual(process.wait(DEADLINE_S), OK, shown)
+        for run in (b"[1/4]", b"[4/4]"):
+            self.assertIn(b"\r\x1b[J" + run, shown)
+        self.assertEqual(shown.count(b"\n"), 1, shown)
+        self.assertRegex(shown, rb"\r\x1b\[Jvolley bench matrix: the result is in ")
 
     def test_list(self):
         out = self.bench("matrix", self.conf("memory tcp cc=cubic,bbr\nfile scp"), "--list").out.decode()

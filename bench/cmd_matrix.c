@@ -46,6 +46,16 @@ static const struct vly_opt_set matrix_set = {
                {"Output", talk_opts, sizeof(talk_opts) / sizeof(talk_opts[0])}},
 };
 
+/* Whether what is measured here and now may stand beside what is there. */
+static bool goes_with(const json_t *doc)
+{
+    json_t *environment = bench_environment_new();
+    bool same = bench_result_is_from(doc, environment);
+
+    json_decref(environment);
+    return same;
+}
+
 /* A result that goes on, or a new one. Returns 0 or an exit code. */
 static int doc_open(const struct vly_cli *cli, const struct matrix_args *args,
                     const struct bench_matrix *m, json_t **out)
@@ -67,6 +77,11 @@ static int doc_open(const struct vly_cli *cli, const struct matrix_args *args,
         return vly_cli_fail(cli, VLY_E_EXISTS,
                             "%s is the result of another matrix; name another file with -o, or "
                             "--force to start anew",
+                            vly_shown(args->output).text);
+    if (!bench_result_is_finished(*out) && !goes_with(*out))
+        return vly_cli_fail(cli, VLY_E_EXISTS,
+                            "%s was begun by another build, kernel or machine; name another file "
+                            "with -o, or --force to start anew",
                             vly_shown(args->output).text);
     return 0;
 }

@@ -223,6 +223,18 @@ bool bench_result_is_of(const json_t *doc, const struct bench_matrix *m)
     return true;
 }
 
+bool bench_result_is_from(const json_t *doc, const json_t *environment)
+{
+    static const char *const keys[] = {"kernel", "machine", "cpu",
+                                       "cores",  "commit",  "tcp_congestion_control_default"};
+    const json_t *then = json_object_get(doc, "environment");
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (json_equal(json_object_get(then, keys[i]), json_object_get(environment, keys[i])) != 1)
+            return false;
+    return true;
+}
+
 bool bench_result_has_round(const json_t *row, unsigned round)
 {
     size_t i;

@@ -28,6 +28,8 @@ VLY_MUST_USE int bench_result_save(const json_t *doc, const char *path, char why
 void bench_result_print(const json_t *doc);
 /* Whether samples of `doc` may stand beside new ones of `m`: same text, same rows. */
 bool bench_result_is_of(const json_t *doc, const struct bench_matrix *m);
+/* Whether they were taken by the same build, on the same machine and kernel. */
+bool bench_result_is_from(const json_t *doc, const json_t *environment);
 bool bench_result_is_finished(const json_t *doc);
 
 /* A member of the array "rows"; borrowed, NULL when there is none. */

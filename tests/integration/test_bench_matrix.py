@@ -1,5 +1,6 @@
 """volley bench matrix: interruption and continuation, peers that die, and nothing left behind."""
 
+import json
 import os
 import pty
 import signal
@@ -62,6 +63,16 @@ class Matrix(BenchCase):
             self.assertEqual({s["round"] for s in after["samples"]}, {"0", "1", "2"})
         self.assert_only_result()
 
+    def test_interrupted_twice(self):
+        """Who presses Ctrl-C again waits no longer, and finds no less."""
+        process = self.begin(self.conf("file tcp\nfile volley", repeats="100..100"))
+        wait_until(lambda: any(line.startswith("[1/") for line in process.errors), "a run")
+        process.signal(signal.SIGINT)
+        process.signal(signal.SIGINT)
+        self.assertEqual(process.wait(), INTERRUPTED)
+        wait_until(lambda: not self.processes(), "the end of all children", 10)
+        self.assert_only_result()
+
     def test_finished_other_and_forced(self):
         conf = self.conf("memory tcp", repeats="1..1")
         self.bench("matrix", conf, "-o", self.result, "-q")
@@ -79,6 +90,19 @@ class Matrix(BenchCase):
         self.result.write_text("precious")
         self.bench("matrix", other, "-o", self.result, code=REFUSED)
         self.assertEqual(self.result.read_text(), "precious")
+
+    def test_samples_of_two_builds_do_not_mix(self):
+        conf = self.conf("memory tcp", repeats="1..1")
+        self.bench("matrix", conf, "-o", self.result, "-q")
+        doc = load(self.result)
+        doc["finished"] = False
+        for commit, code in ((doc["environment"]["commit"], OK), ("other", REFUSED)):
+            doc["environment"]["commit"] = commit
+            self.result.write_text(json.dumps(doc))
+            done = self.bench("matrix", conf, "-o", self.result, "-q", code=code)
+        self.assert_one_line(done.error_lines, "bench matrix")
+        self.assertIn("another build", done.err)
+        self.assertIs(load(self.result)["finished"], False)
 
     def test_peer_that_fails(self):
         """iperf3 that ends at once: twice, then no more; the others run on."""

@@ -87,14 +87,14 @@ static bool text_of(const json_t *object, const char *key, char *out, size_t cap
     return true;
 }
 
-static int err_of(const char *code)
+int bench_err_of(const char *code)
 {
 #define X(name, value, text)      \
     if (strcmp(code, #name) == 0) \
         return VLY_E_##name;
     VLY_ERRORS(X)
 #undef X
-    return strcmp(code, "OK") == 0 ? 0 : VLY_E_FAILED;
+    return VLY_E_FAILED;
 }
 
 int bench_sample_from_json(struct bench_sample *s, const json_t *object)
@@ -108,7 +108,7 @@ int bench_sample_from_json(struct bench_sample *s, const json_t *object)
         !text_of(object, "cc", s->cc, sizeof(s->cc)) ||
         !text_of(object, "io", s->io, sizeof(s->io)))
         return VLY_E_MALFORMED;
-    s->err = err_of(code);
+    s->err = strcmp(code, "OK") == 0 ? 0 : bench_err_of(code);
 #define X(name, text)                                                 \
     {                                                                 \
         const json_t *value = json_object_get(object, #name);         \

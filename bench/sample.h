@@ -58,6 +58,8 @@ double bench_sample_cpu_per_gb(const struct bench_sample *s);
 /* A new object, NULL when out of memory: every figure by its name, "cc", "io", "intervals",
  * "goodput_bits_per_s", "error":{"code":"OK","message":""}. */
 json_t *bench_sample_to_json(const struct bench_sample *s);
+/* The error of that name, VLY_E_FAILED when there is none: never 0. */
+int bench_err_of(const char *code);
 /* Fills an initialised sample. Figures that are missing stay unknown. VLY_E_MALFORMED, VLY_E_NOMEM.
  */
 VLY_MUST_USE int bench_sample_from_json(struct bench_sample *s, const json_t *object);

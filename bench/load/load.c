@@ -6,25 +6,18 @@
  */
 #include "bench/load/load_internal.h"
 
+#include "bench/cpu_time.h"
 #include "cli/quantity.h"
 #include "file/path.h"
 #include "net/clock.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #define ALIVE_NS VLY_S(1)  /* between two signs of life, at most a third of the timeout */
 #define LINGER_NS VLY_S(2) /* a server that has said all waits so long for the client to leave */
 
 /* ---- figures of the system ---- */
-
-static uint64_t timeval_ns(const struct timeval *t)
-{
-    return (uint64_t)t->tv_sec * VLY_S(1) + (uint64_t)t->tv_usec * VLY_US(1);
-}
 
 static uint64_t cpu_ns_since(const struct rusage *then)
 {
@@ -32,33 +25,14 @@ static uint64_t cpu_ns_since(const struct rusage *then)
 
     if (getrusage(RUSAGE_SELF, &now) != 0)
         return BENCH_UNKNOWN;
-    return timeval_ns(&now.ru_utime) - timeval_ns(&then->ru_utime) + timeval_ns(&now.ru_stime) -
-           timeval_ns(&then->ru_stime);
-}
-
-/* The seventh number of /proc/stat's first line. BENCH_UNKNOWN where it is not to be had. */
-static uint64_t softirq_ns(void)
-{
-    char line[256] = "";
-    char *at = line + 3; /* behind "cpu" */
-    long per_s = sysconf(_SC_CLK_TCK);
-    FILE *f = fopen("/proc/stat", "re");
-    uint64_t ticks = 0;
-
-    if (f == NULL)
-        return BENCH_UNKNOWN;
-    if (fgets(line, sizeof(line), f) == NULL || strncmp(line, "cpu ", 4) != 0 || per_s <= 0)
-        at = NULL;
-    (void)fclose(f);
-    for (unsigned i = 0; i < 7 && at != NULL; i++)
-        ticks = strtoull(at, &at, 10);
-    return at != NULL ? ticks * (VLY_S(1) / (uint64_t)per_s) : BENCH_UNKNOWN;
+    return bench_timeval_ns(&now.ru_utime) - bench_timeval_ns(&then->ru_utime) +
+           bench_timeval_ns(&now.ru_stime) - bench_timeval_ns(&then->ru_stime);
 }
 
 static void count_cpu(struct bench_load *load)
 {
     uint64_t cpu_ns = cpu_ns_since(&load->usage);
-    uint64_t softirq_now_ns = softirq_ns();
+    uint64_t softirq_now_ns = bench_softirq_ns();
 
     for (unsigned way = 0; way < BENCH_WAYS; way++) {
         struct bench_sample *s = bench_load_sample(load, way);
@@ -250,7 +224,7 @@ int bench_load_make_flow(struct bench_load *load, struct vly_fault *why)
     int err = 0;
 
     (void)getrusage(RUSAGE_SELF, &load->usage);
-    load->softirq_ns = softirq_ns();
+    load->softirq_ns = bench_softirq_ns();
     for (unsigned way = 0; way < (load->request.bidir ? 2u : 1u) && err == 0; way++)
         err = bench_half_init(load, way);
     if (err != 0)

@@ -217,20 +217,10 @@ static void on_result(struct bench_load *load, const json_t *message)
     bench_load_half_over(load);
 }
 
-static int err_of(const char *code)
-{
-#define X(name, value, text)      \
-    if (strcmp(code, #name) == 0) \
-        return VLY_E_##name;
-    VLY_ERRORS(X)
-#undef X
-    return VLY_E_FAILED;
-}
-
 /* The peer gave up: nothing is to be said to it any more. */
 static void on_error(struct bench_load *load, const json_t *message)
 {
-    int err = err_of(text_of(message, "code"));
+    int err = bench_err_of(text_of(message, "code"));
 
     if (load->phase == BENCH_LOAD_ENDED)
         return;

@@ -7,6 +7,7 @@
  */
 #include "bench/rows/child.h"
 
+#include "bench/cpu_time.h"
 #include "net/clock.h"
 
 #include <errno.h>
@@ -187,11 +188,6 @@ static int drain(struct bench_child *c, int which)
     return 0;
 }
 
-static uint64_t timeval_ns(const struct timeval *t)
-{
-    return (uint64_t)t->tv_sec * VLY_S(1) + (uint64_t)t->tv_usec * VLY_US(1);
-}
-
 /* It is dead, or about to be: what it wrote is in the pipes. A process that it left behind may hold
  * them open, so that they are not read to their end. */
 static void reap(struct bench_child *c)
@@ -200,7 +196,7 @@ static void reap(struct bench_child *c)
 
     while (wait4(c->pid, &c->status, 0, &used) < 0 && errno == EINTR)
         ;
-    c->cpu_ns = timeval_ns(&used.ru_utime) + timeval_ns(&used.ru_stime);
+    c->cpu_ns = bench_timeval_ns(&used.ru_utime) + bench_timeval_ns(&used.ru_stime);
     fd_close(&c->pidfd);
     (void)drain(c, 0);
     (void)drain(c, 1);

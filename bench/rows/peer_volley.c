@@ -223,16 +223,6 @@ static int file_result(const struct bench_job *job, struct bench_sample *out)
 
 /* ---- failures ---- */
 
-static int err_of(const char *code)
-{
-#define X(name, value, text)      \
-    if (strcmp(code, #name) == 0) \
-        return VLY_E_##name;
-    VLY_ERRORS(X)
-#undef X
-    return VLY_E_FAILED;
-}
-
 /* {"event":"error","code":"NO_ANSWER","message":"..."} */
 static bool error_told(const struct bench_child *c, int *err, char why[BENCH_WHY_BYTES])
 {
@@ -242,7 +232,7 @@ static bool error_told(const struct bench_child *c, int *err, char why[BENCH_WHY
     bool told = code != NULL && message != NULL;
 
     if (told) {
-        *err = err_of(code);
+        *err = bench_err_of(code);
         (void)snprintf(why, BENCH_WHY_BYTES, "%s: %.200s", c->name, message);
     }
     json_decref(line);

@@ -7,6 +7,7 @@
  */
 #include "bench/rows/row.h"
 
+#include "bench/cpu_time.h"
 #include "bench/rows/peer.h"
 #include "cli/quantity.h"
 #include "net/clock.h"
@@ -70,25 +71,6 @@ void bench_row_cleanup(void)
 }
 
 /* ---- the machine ---- */
-
-/* Softirq time of all processors. */
-static uint64_t softirq_ns(void)
-{
-    uint64_t ticks;
-    long per_s = sysconf(_SC_CLK_TCK);
-    FILE *f = fopen("/proc/stat", "re");
-    int n;
-
-    if (f == NULL || per_s <= 0) {
-        if (f != NULL)
-            (void)fclose(f);
-        return BENCH_UNKNOWN;
-    }
-    /* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers */
-    n = fscanf(f, "cpu %*u %*u %*u %*u %*u %*u %" SCNu64, &ticks);
-    (void)fclose(f);
-    return n == 1 ? ticks * (VLY_S(1) / (uint64_t)per_s) : BENCH_UNKNOWN;
-}
 
 /* TCP's default, for programs that do not say what they used. */
 static void default_cc(char out[16])
@@ -292,7 +274,7 @@ static void file_figures(const struct bench_job *job, struct bench_sample *out)
 static void cpu_figures(const struct bench_job *job, uint64_t softirq_before_ns,
                         struct bench_sample *out)
 {
-    uint64_t now_ns = softirq_ns();
+    uint64_t now_ns = bench_softirq_ns();
     bool reverse = job->row->reverse;
 
     out->cpu_sender_ns = reverse ? job->server->cpu_ns : job->client->cpu_ns;
@@ -304,7 +286,7 @@ static void cpu_figures(const struct bench_job *job, uint64_t softirq_before_ns,
 /* Returns 0, an error with its line in `why`, or one the sample has its line of. */
 static int measure(struct bench_job *job, struct bench_sample *out, char why[BENCH_WHY_BYTES])
 {
-    uint64_t softirq_before_ns = softirq_ns();
+    uint64_t softirq_before_ns = bench_softirq_ns();
     int err = transfer(job, out, why);
 
     if (err != 0)

@@ -40,7 +40,7 @@ struct tcp_stream {
     uint64_t reset_code, stop_code;
     bool send_over, recv_over; /* ended or reset; what tells the peer may still wait to go out */
     bool stopped;              /* by us: what arrives is dropped */
-    bool over;                 /* both directions are, and it was counted out */
+    bool over;                 /* both directions are */
     bool need_fin, need_reset, need_stop, need_credit;
     bool queued; /* in the control queue */
     bool wants_room;
@@ -73,7 +73,7 @@ struct tcp_link {
     struct tcp_stream *latest;  /* the one looked up last */
     struct tcp_stream *control_head, *control_tail;
     uint64_t next_id[2];       /* of the client's, the server's streams */
-    uint32_t n_open[2];        /* not over */
+    uint32_t n_open[2];        /* not over, or the peer does not know yet */
     bool any_over;             /* streams to be freed */
     bool streams_wanted;       /* open_stream met VLY_E_AGAIN */
     bool need_ping, need_pong; /* to be sent */
@@ -147,8 +147,11 @@ void tcp_stream_check_over(struct tcp_link *l, struct tcp_stream *s);
 /* Frees the streams that are over and told; all of them. */
 void tcp_streams_sweep(struct tcp_link *l);
 void tcp_streams_free(struct tcp_link *l);
-/* What its need_... flags say is to be sent. */
+/* What its need_... flags say is to be sent; it is on its way. */
 void tcp_stream_tell(struct tcp_link *l, struct tcp_stream *s);
+void tcp_stream_told(struct tcp_link *l, struct tcp_stream *s);
+/* Whether the user asked for a stream in vain and would get one now. */
+bool tcp_may_open(const struct tcp_link *l);
 /* Our direction ends without the rest; a no-op when it is over. */
 void tcp_stream_reset(struct tcp_link *l, struct tcp_stream *s, uint64_t code);
 /* Tells the peer, then waits for its end: OVER. No-op from CLOSING on. `err` is for our user. */

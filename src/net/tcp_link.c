@@ -47,18 +47,29 @@ struct tcp_stream *tcp_stream_add(struct tcp_link *l, unsigned owner)
     return s;
 }
 
+bool tcp_may_open(const struct tcp_link *l)
+{
+    return l->state == LINK_OPEN && l->streams_wanted &&
+           l->n_open[l->is_server] < l->peer.max_streams;
+}
+
+/* It is over and the peer was told: another one may take its place. */
+static void count_out(struct tcp_link *l, const struct tcp_stream *s)
+{
+    l->n_open[s->id % 2]--;
+    if (tcp_may_open(l))
+        tcp_wake(l);
+}
+
 void tcp_stream_check_over(struct tcp_link *l, struct tcp_stream *s)
 {
-    unsigned owner = s->id % 2;
-
     if (!s->send_over || !s->recv_over || s->over)
         return;
     s->over = true;
     s->need_stop = s->need_credit = false;
-    l->n_open[owner]--;
     l->any_over = true;
-    if (l->streams_wanted)
-        tcp_wake(l);
+    if (!s->need_fin && !s->need_reset)
+        count_out(l, s);
 }
 
 void tcp_streams_sweep(struct tcp_link *l)
@@ -106,6 +117,16 @@ void tcp_stream_tell(struct tcp_link *l, struct tcp_stream *s)
     else
         l->control_head = s;
     l->control_tail = s;
+}
+
+void tcp_stream_told(struct tcp_link *l, struct tcp_stream *s)
+{
+    bool was_last = s->over && (s->need_fin || s->need_reset);
+
+    s->queued = false;
+    s->need_credit = s->need_stop = s->need_reset = s->need_fin = false;
+    if (was_last)
+        count_out(l, s);
 }
 
 void tcp_stream_reset(struct tcp_link *l, struct tcp_stream *s, uint64_t code)

@@ -56,7 +56,7 @@ static void append_fin(struct tcp_link *l, const struct tcp_stream *s)
     l->out.len += VLY_TCP_HEADER_BYTES;
 }
 
-static void append_stream_controls(struct tcp_link *l, struct tcp_stream *s)
+static void append_stream_controls(struct tcp_link *l, const struct tcp_stream *s)
 {
     if (s->need_credit)
         append_for_stream(l, s, VLY_TCP_CREDIT, s->recv_limit_bytes);
@@ -66,7 +66,6 @@ static void append_stream_controls(struct tcp_link *l, struct tcp_stream *s)
         append_for_stream(l, s, VLY_TCP_RESET, s->reset_code);
     if (s->need_fin)
         append_fin(l, s);
-    s->need_credit = s->need_stop = s->need_reset = s->need_fin = false;
 }
 
 static void append_ping(struct tcp_link *l, bool *need, enum vly_tcp_type type)
@@ -110,8 +109,8 @@ static bool append_controls(struct tcp_link *l)
         l->control_head = s->next_control;
         if (l->control_head == NULL)
             l->control_tail = NULL;
-        s->queued = false;
         append_stream_controls(l, s);
+        tcp_stream_told(l, s);
     }
     return l->out.len > before;
 }

@@ -97,8 +97,7 @@ static void tell_writable(struct tcp_link *l)
 {
     const struct vly_link_events *events = l->base.events;
 
-    if (l->state == LINK_OPEN && l->streams_wanted &&
-        l->n_open[l->is_server] < l->peer.max_streams) {
+    if (tcp_may_open(l)) {
         l->streams_wanted = false;
         events->on_writable(l->base.user, UINT64_MAX);
     }
@@ -144,7 +143,7 @@ static void tcp_pump(struct tcp_link *l, bool readable)
     tcp_flush(l);
     tcp_streams_sweep(l);
     l->pumping = false;
-    if (more || l->broken != 0)
+    if (more || tcp_may_open(l) || l->broken != 0)
         tcp_wake(l);
     set_poll(l);
     if (l->state == LINK_OVER)

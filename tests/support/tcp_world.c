@@ -105,7 +105,12 @@ static void on_end(void *user, uint64_t stream, uint64_t final_bytes)
 
 static void on_reset(void *user, uint64_t stream, uint64_t code)
 {
-    ((struct tcp_end *)user)->reset_code[stream / 2] = code;
+    struct tcp_end *e = user;
+
+    if (stream / 2 < TCP_WORLD_STREAMS)
+        e->reset_code[stream / 2] = code;
+    if (e->gives_up)
+        e->link->ops->reset(e->link, stream, code);
 }
 
 static void on_stopped(void *user, uint64_t stream, uint64_t code)

@@ -27,6 +27,7 @@ struct tcp_end {
     uint64_t reset_code[TCP_WORLD_STREAMS], stop_code[TCP_WORLD_STREAMS]; /* UINT64_MAX: none */
     uint64_t any_stream;  /* its content is not compared; UINT64_MAX: none */
     uint64_t hold_stream; /* its content is not consumed; UINT64_MAX: none */
+    bool gives_up;        /* what the peer resets it resets as well */
     unsigned streams_opened, writable_opens;
     bool open;
     unsigned closed, transports_closed;

@@ -108,6 +108,35 @@ static void test_streams_are_limited_and_come_back(void **state)
     tcp_world_free(w);
 }
 
+static bool credit_is_left(const struct tcp_world *w)
+{
+    const struct tcp_link *l = (const struct tcp_link *)w->server.link;
+
+    return w->server.received[0] < l->transport->credit_bytes;
+}
+
+/* The only stream ends with what new credit lets out, and nothing comes from the peer any more. */
+static void test_room_for_a_stream_is_told_after_its_last_word(void **state)
+{
+    struct tcp_world *w = tcp_world_new();
+    uint64_t credit_bytes;
+
+    (void)state;
+    w->server.hold_stream = 0;
+    tcp_world_open(w);
+    ((struct tcp_link *)w->client.link)->peer.max_streams = 1;
+    credit_bytes = ((const struct tcp_link *)w->server.link)->transport->credit_bytes;
+    (void)tcp_end_send(&w->client, credit_bytes + 1);
+    tcp_world_run_while(w, credit_is_left);
+    assert_int_equal(w->server.link->ops->commit(w->server.link, 0, 0, true), 0);
+    while (!w->client.ended[0])
+        tcp_world_turn(w, 1);
+    assert_int_equal(tcp_end_send(&w->client, 10), UINT64_MAX);
+    w->server.link->ops->consume(w->server.link, 0, credit_bytes);
+    tcp_world_run_until(w, &w->client.writable_opens);
+    tcp_world_free(w);
+}
+
 /* ---- giving up a stream ---- */
 
 static bool no_stop(const struct tcp_world *w)
@@ -424,6 +453,32 @@ static void test_what_a_peer_may_not_do(void **state)
         check_violation(violations[i].hex, violations[i].content_bytes, violations[i].code);
 }
 
+/* A peer that opens and ends streams faster than it takes our answers has more of them open than it
+ * may: they would wait here without bound. */
+static void test_streams_of_a_peer_that_does_not_listen(void **state)
+{
+    struct tcp_world *w = tcp_world_new();
+    uint8_t records[1000][VLY_TCP_HEADER_BYTES + 8] = {{0}}, p[VLY_TCP_PREFACE_BYTES];
+    int fd;
+
+    (void)state;
+    w->server.gives_up = true;
+    tcp_world_serve(w);
+    preface_of("test/1", p);
+    for (unsigned i = 0; i < ARRAY_LEN(records); i++)
+        vly_tcp_header_encode(
+            &(struct vly_tcp_header){.type = VLY_TCP_RESET, .length = 8, .stream = 2 * i},
+            records[i]);
+    fd = tcp_raw_connect(vly_transport_port(w->server.transport));
+    assert_true(write(fd, p, sizeof p) > 0);
+    assert_int_equal(write(fd, records, sizeof records), sizeof records);
+    tcp_world_run_until(w, &w->server.closed);
+    assert_int_equal(w->server.err, VLY_E_PROTOCOL);
+    assert_int_equal(w->server.streams_opened, TCP_STREAMS_MAX);
+    close(fd);
+    tcp_world_free(w);
+}
+
 static void test_server_is_full(void **state)
 {
     struct tcp_world *w = tcp_world_new();
@@ -500,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_streams_arrive_in_order_and_whole),
         cmocka_unit_test(test_stream_not_consumed_bounds_memory_and_blocks_no_other),
         cmocka_unit_test(test_streams_are_limited_and_come_back),
+        cmocka_unit_test(test_room_for_a_stream_is_told_after_its_last_word),
         cmocka_unit_test(test_stop_and_reset),
         cmocka_unit_test(test_send_file),
         cmocka_unit_test(test_send_file_that_shrinks),
@@ -508,6 +564,7 @@ int main(void)
         cmocka_unit_test(test_servers_that_are_none),
         cmocka_unit_test(test_strangers_are_turned_away_and_clients_served),
         cmocka_unit_test(test_what_a_peer_may_not_do),
+        cmocka_unit_test(test_streams_of_a_peer_that_does_not_listen),
         cmocka_unit_test(test_server_is_full),
         cmocka_unit_test(test_application_refuses),
         cmocka_unit_test(test_peer_vanishes),

@@ -93,9 +93,24 @@ static void tcp_finish(struct tcp_link *l)
 
 /* ---- the pump ---- */
 
+/* Those up to `last` have had their turn: the others come before them. */
+static void rotate(struct tcp_link *l, struct tcp_stream *last)
+{
+    struct tcp_stream *tail = last;
+
+    if (last == NULL || last->next == NULL)
+        return;
+    while (tail->next != NULL)
+        tail = tail->next;
+    tail->next = l->streams;
+    l->streams = last->next;
+    last->next = NULL;
+}
+
 static void tell_writable(struct tcp_link *l)
 {
     const struct vly_link_events *events = l->base.events;
+    struct tcp_stream *last = NULL;
 
     if (tcp_may_open(l)) {
         l->streams_wanted = false;
@@ -106,8 +121,10 @@ static void tell_writable(struct tcp_link *l)
             !tcp_out_is_ready(l))
             continue;
         s->wants_room = false;
+        last = s;
         events->on_writable(l->base.user, s->id);
     }
+    rotate(l, last);
 }
 
 static void on_connection(uv_poll_t *handle, int status, int events);

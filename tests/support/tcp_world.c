@@ -126,7 +126,10 @@ static void on_writable(void *user, uint64_t stream)
     struct tcp_end *e = user;
 
     e->writable_opens += stream == UINT64_MAX;
-    tcp_end_pump(e);
+    if (!e->takes_turns)
+        tcp_end_pump(e);
+    else if (stream != UINT64_MAX)
+        pump_stream(e, stream);
 }
 
 static void on_closed(void *user, int err, uint64_t code, const char *reason)

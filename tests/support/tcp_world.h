@@ -28,6 +28,7 @@ struct tcp_end {
     uint64_t any_stream;  /* its content is not compared; UINT64_MAX: none */
     uint64_t hold_stream; /* its content is not consumed; UINT64_MAX: none */
     bool gives_up;        /* what the peer resets it resets as well */
+    bool takes_turns;     /* writes on a stream only when told of that one */
     unsigned streams_opened, writable_opens;
     bool open;
     unsigned closed, transports_closed;

@@ -87,6 +87,29 @@ static void test_stream_not_consumed_bounds_memory_and_blocks_no_other(void **st
     tcp_world_free(w);
 }
 
+static bool a_stream_starves(const struct tcp_world *w)
+{
+    for (unsigned i = 0; i < 3; i++)
+        if (w->server.received[i] < BULK_BYTES / 8)
+            return true;
+    return false;
+}
+
+/* Streams that always have more to say share a socket that is always full. */
+static void test_every_stream_has_its_turn(void **state)
+{
+    struct tcp_world *w = tcp_world_new();
+
+    (void)state;
+    w->options.window_bytes = 65536;
+    w->client.takes_turns = true;
+    tcp_world_open(w);
+    for (unsigned i = 0; i < 3; i++)
+        (void)tcp_end_send(&w->client, UINT64_MAX / 2);
+    tcp_world_run_while(w, a_stream_starves);
+    tcp_world_free(w);
+}
+
 static void test_streams_are_limited_and_come_back(void **state)
 {
     struct tcp_world *w = tcp_world_new();
@@ -554,6 +577,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_streams_arrive_in_order_and_whole),
         cmocka_unit_test(test_stream_not_consumed_bounds_memory_and_blocks_no_other),
+        cmocka_unit_test(test_every_stream_has_its_turn),
         cmocka_unit_test(test_streams_are_limited_and_come_back),
         cmocka_unit_test(test_room_for_a_stream_is_told_after_its_last_word),
         cmocka_unit_test(test_stop_and_reset),

@@ -147,16 +147,39 @@ static bool write_bytes(struct tcp_link *l)
     return true;
 }
 
-/* The file became shorter: the record is filled up, as its length is out already. Its content is
- * nobody's; the source tells (SPEC 10.3). */
-static bool fill_up(struct tcp_link *l)
+static void drop_file(struct tcp_out *o)
+{
+    if (o->file_fd >= 0)
+        close(o->file_fd);
+    o->file_fd = -1;
+    o->file_left = 0;
+}
+
+/* What sendfile does not take is copied. A file that became shorter, or cannot be read, has its
+ * record filled up, as the length is out already: that content is nobody's; the source tells
+ * (SPEC 10.3). */
+static bool copy_file(struct tcp_link *l)
 {
     struct tcp_out *o = &l->out;
+    ssize_t n;
 
     o->len = o->file_left < TCP_OUT_BYTES / 2 ? o->file_left : TCP_OUT_BYTES / 2;
-    memset(o->data, 0, o->len);
+    n = pread(o->file_fd, o->data, o->len, (off_t)o->file_offset);
+    if (n > 0)
+        o->len = (size_t)n;
+    else
+        memset(o->data, 0, o->len);
+    o->file_offset += o->len;
     o->file_left -= o->len;
+    if (o->file_left == 0)
+        drop_file(o);
     return write_bytes(l);
+}
+
+/* Whether sendfile failed for the sake of the file, which other streams do not care about. */
+static bool is_of_file(int errno_value)
+{
+    return errno_value != EAGAIN && errno_value != EINTR && vly_tcp_err(errno_value) != VLY_E_LOST;
 }
 
 static bool write_file(struct tcp_link *l)
@@ -167,8 +190,8 @@ static bool write_file(struct tcp_link *l)
         off_t offset = (off_t)o->file_offset;
         ssize_t n = sendfile(l->fd, o->file_fd, &offset, o->file_left);
 
-        if (n == 0 || (n < 0 && errno == EIO)) {
-            if (!fill_up(l))
+        if (n == 0 || (n < 0 && is_of_file(errno))) {
+            if (!copy_file(l))
                 return false;
             continue;
         }
@@ -179,15 +202,8 @@ static bool write_file(struct tcp_link *l)
             o->file_left -= (size_t)n;
         }
     }
+    drop_file(o);
     return true;
-}
-
-static void drop_file(struct tcp_out *o)
-{
-    if (o->file_fd >= 0)
-        close(o->file_fd);
-    o->file_fd = -1;
-    o->file_left = 0;
 }
 
 /* The peer learns that nothing follows as soon as it has read our CLOSE. */
@@ -204,7 +220,6 @@ void tcp_flush(struct tcp_link *l)
     do {
         if (!write_bytes(l) || !write_file(l))
             return;
-        drop_file(&l->out);
         (void)append_controls(l);
     } while (l->out.len > 0);
     finish_writing(l);

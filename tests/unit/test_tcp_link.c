@@ -281,6 +281,51 @@ static void test_send_file_that_shrinks(void **state)
     tcp_world_free(w);
 }
 
+/* A file that cannot be read is its stream's trouble, and not the connection's. */
+static void test_send_file_that_fails(void **state)
+{
+    struct tcp_world *w = tcp_world_new();
+    struct vly_file_range range = {.fd = open("/dev/null", O_WRONLY | O_CLOEXEC)};
+    size_t len = 200000;
+    uint64_t stream;
+
+    (void)state;
+    assert_true(range.fd >= 0);
+    w->server.any_stream = 0;
+    tcp_world_open(w);
+    assert_int_equal(w->client.link->ops->open_stream(w->client.link, &stream), 0);
+    assert_int_equal(w->client.link->ops->send_file(w->client.link, stream, &range, &len, true), 0);
+    assert_int_equal(tcp_end_send(&w->client, 1000), 2);
+    tcp_world_run_while(w, control_not_there);
+    assert_int_equal(w->server.received[0], 200000);
+    assert_int_equal(w->server.received[1], 1000);
+    close(range.fd);
+    tcp_world_free(w);
+}
+
+/* Not every file has sendfile; this one is our own memory. */
+static void test_send_file_without_sendfile(void **state)
+{
+    struct tcp_world *w = tcp_world_new();
+    uint8_t *content = malloc(200000);
+    int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    struct vly_file_range range = {.fd = fd, .offset = (uint64_t)(uintptr_t)content};
+    size_t len = 200000;
+    uint64_t stream;
+
+    (void)state;
+    assert_true(fd >= 0 && content != NULL);
+    tcp_world_open(w);
+    tcp_pattern(content, len, 0, 0);
+    assert_int_equal(w->client.link->ops->open_stream(w->client.link, &stream), 0);
+    assert_int_equal(w->client.link->ops->send_file(w->client.link, stream, &range, &len, true), 0);
+    tcp_world_run_while(w, held_not_there);
+    assert_int_equal(w->server.received[0], 200000);
+    close(fd);
+    free(content);
+    tcp_world_free(w);
+}
+
 /* ---- how it begins and ends ---- */
 
 static void test_nobody_listens(void **state)
@@ -583,6 +628,8 @@ int main(void)
         cmocka_unit_test(test_stop_and_reset),
         cmocka_unit_test(test_send_file),
         cmocka_unit_test(test_send_file_that_shrinks),
+        cmocka_unit_test(test_send_file_that_fails),
+        cmocka_unit_test(test_send_file_without_sendfile),
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_nobody_answers),
         cmocka_unit_test(test_servers_that_are_none),

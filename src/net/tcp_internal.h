@@ -80,7 +80,7 @@ struct tcp_link {
     bool need_close;
 
     struct tcp_out out;
-    uint64_t turn_bytes; /* content taken in this pump */
+    uint64_t turn_bytes; /* taken in this pump */
     bool used_sendfile;
 
     struct vly_tcp_preface peer; /* valid from OPEN on */

@@ -19,6 +19,7 @@
 
 #define FLUSH_BYTES (64u << 10) /* worth a call of its own */
 #define TURN_BYTES (4u << 20)   /* content of one pump; then others on the loop have their turn */
+#define RECORD_MIN_BYTES (4u << 10) /* of a turn for any record: the calls cost the same */
 #define ROOM_MIN_BYTES (16u << 10)
 #define CONTROL_BYTES (VLY_TCP_HEADER_BYTES + VLY_TCP_BODY_MAX)
 
@@ -261,7 +262,7 @@ void tcp_out_commit(struct tcp_link *l, const struct vly_tcp_header *h, size_t i
     assert(l->out.data != NULL);
     vly_tcp_header_encode(h, l->out.data + l->out.len);
     l->out.len += VLY_TCP_HEADER_BYTES + in_room;
-    l->turn_bytes += h->length;
+    l->turn_bytes += h->length > RECORD_MIN_BYTES ? h->length : RECORD_MIN_BYTES;
     if (l->out.len - l->out.pos + l->out.file_left >= FLUSH_BYTES)
         tcp_flush(l);
     else

@@ -110,6 +110,21 @@ static void test_every_stream_has_its_turn(void **state)
     tcp_world_free(w);
 }
 
+/* A peer that wants records of one byte gets few of them in a turn: others have theirs. */
+static void test_small_records_end_a_turn_as_well(void **state)
+{
+    struct tcp_world *w = tcp_world_new();
+
+    (void)state;
+    tcp_world_open(w);
+    ((struct tcp_link *)w->client.link)->peer.data_max_bytes = 1;
+    (void)tcp_end_send(&w->client, 15000);
+    assert_in_range(w->client.sent[0], 100, 2000);
+    tcp_world_run_while(w, held_not_there);
+    assert_int_equal(w->server.received[0], 15000);
+    tcp_world_free(w);
+}
+
 static void test_streams_are_limited_and_come_back(void **state)
 {
     struct tcp_world *w = tcp_world_new();
@@ -623,6 +638,7 @@ int main(void)
         cmocka_unit_test(test_streams_arrive_in_order_and_whole),
         cmocka_unit_test(test_stream_not_consumed_bounds_memory_and_blocks_no_other),
         cmocka_unit_test(test_every_stream_has_its_turn),
+        cmocka_unit_test(test_small_records_end_a_turn_as_well),
         cmocka_unit_test(test_streams_are_limited_and_come_back),
         cmocka_unit_test(test_room_for_a_stream_is_told_after_its_last_word),
         cmocka_unit_test(test_stop_and_reset),

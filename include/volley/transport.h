@@ -74,7 +74,8 @@ struct vly_link_ops {
     int (*commit)(struct vly_link *l, uint64_t stream, size_t len, bool fin);
     /* NULL where there is no such thing. Sends `len` bytes (at least 1) of the regular file `fd`,
      * which stays the caller's, from `offset` on without copying them: *len in: wanted, out: taken.
-     * VLY_E_AGAIN: wait for on_writable. `fin` counts when all was taken. */
+     * VLY_E_AGAIN: wait for on_writable. `fin` counts when all was taken. The program ignores
+     * SIGPIPE, which the system has no other way to keep from such a call. */
     int (*send_file)(struct vly_link *l, uint64_t stream, const struct vly_file_range *range,
                      size_t *len, bool fin);
     void (*consume)(struct vly_link *l, uint64_t stream, uint64_t bytes);

@@ -18,7 +18,8 @@
 #define BENCH_FIGURES(X)                                                                         \
     X(bytes, "payload that arrived, without the warm-up")                                        \
     X(sent_bytes, "payload handed to the transport in the same time")                            \
-    X(duration_ns, "from the end of the warm-up to the last byte's arrival")                     \
+    X(duration_ns, "from the end of the warm-up to the last byte's arrival; of a number of "     \
+                   "bytes, from when both ends were ready")                                      \
     X(cpu_sender_ns, "user and system time of the sending processes, whole run")                 \
     X(cpu_receiver_ns, "user and system time of the receiving processes, whole run")             \
     X(cpu_softirq_ns, "softirq time of the whole machine during the run; counts in 10 ms")       \

@@ -234,18 +234,21 @@ int bench_load_make_flow(struct bench_load *load, struct vly_fault *why)
 
 void bench_load_ready(struct bench_load *load)
 {
+    uint64_t now_ns;
+
     if (load->phase != BENCH_LOAD_JOINING || !load->server)
-        return; /* the server says when all stand */
+        return;                  /* the server says when all stand */
+    now_ns = vly_clock_now_ns(); /* what the word to start takes counts */
     bench_control_send(&load->control, bench_message("start"));
-    bench_load_start(load);
+    bench_load_start(load, now_ns);
 }
 
-void bench_load_start(struct bench_load *load)
+void bench_load_start(struct bench_load *load, uint64_t now_ns)
 {
     bench_load_set_phase(load, BENCH_LOAD_RUNNING);
     for (unsigned way = 0; way < BENCH_WAYS; way++)
         if (load->halves[way].used)
-            bench_half_start(load, &load->halves[way]);
+            bench_half_start(load, &load->halves[way], now_ns);
     load->flow->ops->start(load->flow);
     if (!load->server)
         bench_load_sample(load, BENCH_FORWARD)->connect_ns =

@@ -53,10 +53,8 @@ static uint64_t since(uint64_t now, uint64_t then)
     return now > then ? now - then : 0;
 }
 
-void bench_half_start(struct bench_load *load, struct bench_half *h)
+void bench_half_start(struct bench_load *load, struct bench_half *h, uint64_t now_ns)
 {
-    uint64_t now_ns = vly_clock_now_ns();
-
     h->started_ns = h->progress_ns = now_ns;
     if (!h->sends)
         return;
@@ -270,7 +268,9 @@ static void receiver_over(struct bench_load *load, struct bench_half *h, uint64_
     if (load->request.interval_ns != 0 && now_ns > h->interval_ns)
         interval_end(load, h, now_ns);
     state_now(load, h, &state);
-    if (begin_ns == now_ns) /* all of it came at once */
+    /* A number of bytes is complete so long after both ends stood ready: what the first byte came
+     * with would not have taken any time. */
+    if (load->request.bytes != 0 || begin_ns == now_ns)
         begin_ns = h->started_ns < now_ns ? h->started_ns : now_ns - 1;
     s->bytes = h->moved_bytes - h->warm_bytes;
     s->total_bytes = h->moved_bytes;

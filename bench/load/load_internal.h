@@ -81,7 +81,8 @@ void bench_load_finish(struct bench_load *load);
 void bench_load_set_phase(struct bench_load *load, enum bench_load_phase phase);
 /* Makes the flow and the halves of the request. */
 VLY_MUST_USE int bench_load_make_flow(struct bench_load *load, struct vly_fault *why);
-void bench_load_start(struct bench_load *load);
+/* Both ends stood ready at `now_ns`. */
+void bench_load_start(struct bench_load *load, uint64_t now_ns);
 /* A half is over: so may be the run. */
 void bench_load_half_over(struct bench_load *load);
 void bench_load_end(struct bench_load *load);
@@ -92,8 +93,8 @@ void bench_load_wake(struct bench_load *load);
 
 VLY_MUST_USE int bench_half_init(struct bench_load *load, enum bench_way way);
 void bench_half_fini(struct bench_half *h);
-/* A sender begins. */
-void bench_half_start(struct bench_load *load, struct bench_half *h);
+/* The run begins, and a sender with it. */
+void bench_half_start(struct bench_load *load, struct bench_half *h, uint64_t now_ns);
 /* Does what is due; returns when it wants to be called again. */
 uint64_t bench_half_tick(struct bench_load *load, struct bench_half *h, uint64_t now_ns);
 /* The receiver told us to stop sending. */

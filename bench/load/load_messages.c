@@ -8,6 +8,7 @@
 
 #include "crypto/crypto.h"
 #include "file/path.h"
+#include "net/clock.h"
 
 #include <string.h>
 
@@ -144,7 +145,7 @@ static void on_ready(struct bench_load *load, const json_t *message)
 static void on_start(struct bench_load *load, const json_t *message)
 {
     (void)message;
-    bench_load_start(load);
+    bench_load_start(load, vly_clock_now_ns());
 }
 
 /* ---- running ---- */

@@ -7,6 +7,7 @@ import select
 import signal
 import socket
 import sys
+import time
 import unittest
 from pathlib import Path
 
@@ -414,6 +415,21 @@ class Sessions(BenchCase):
         data.sendall(bytes.fromhex(ready["token"]) + b"\0\0")
         self.assertIsNotNone(control.get("start"))
         return control, data
+
+    def test_a_number_of_bytes_takes_its_time_from_the_start(self):
+        """Not from the first piece's arrival, which would be half of these bytes for nothing."""
+        control, data = self.join(self.serve(), reverse=True)
+        content = b""
+        while len(content) < REQUEST["bytes"]:
+            content += data.recv(1000)
+        control, data = self.join(self.serve(), reverse=False)
+        waits_ns = 20_000_000
+        end_ns = time.monotonic_ns() + waits_ns
+        while time.monotonic_ns() < end_ns:
+            pass
+        data.sendall(content[:500])
+        data.sendall(content[500:])
+        self.assertGreaterEqual(control.get("result")["forward"]["duration_ns"], waits_ns)
 
     def test_wrong_content_is_noticed(self):
         server = self.serve()

@@ -43,13 +43,18 @@ class BenchServer(it.Process):
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return [os.pidfd_open(int(child)) for child in children]
 
-    def is_alone(self):
-        """Nothing of it is left, now that it has ended by itself."""
-        try:
-            os.killpg(self.process.pid, 0)
-        except ProcessLookupError:
-            return True
-        return False
+    def left(self):
+        """What runs in its group, now that it has ended by itself: "12 (name) S ..." of each."""
+        running = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                text = stat.read_text()
+            except OSError:
+                continue
+            state, _, group = text.rpartition(")")[2].split()[:3]
+            if int(group) == self.process.pid and state not in "ZX":
+                running.append(text)
+        return running
 
 
 class Control:
@@ -108,7 +113,7 @@ class BenchCase(it.Case):
         done = it.volley(*run_args(server.port, *args), program=BENCH)
         self.assertEqual(done.code, it.OK, done.err)
         self.assertEqual(server.wait(), it.OK)
-        self.assertTrue(server.is_alone())
+        self.assertEqual(server.left(), [])
         self.assertEqual(done.error_lines, [])
         result = done.events[-1]
         self.assertEqual(result["event"], "result")
@@ -299,7 +304,7 @@ class Failures(BenchCase):
         self.assertEqual(run.wait(), it.OK)
         server.signal(signal.SIGINT)
         self.assertEqual(server.wait(), it.OK)
-        self.assertTrue(server.is_alone())
+        self.assertEqual(server.left(), [])
 
     def test_interrupted_client(self):
         server = self.serve("--once")
@@ -309,7 +314,7 @@ class Failures(BenchCase):
         self.assertEqual(run.wait(), 128 + signal.SIGINT)
         self.check_failure(run.errors, run.drain(), "CANCELLED")
         self.assertEqual(server.wait(), it.OK)
-        self.assertTrue(server.is_alone())
+        self.assertEqual(server.left(), [])
 
     def end_server(self, signum, *args):
         server = self.serve()
@@ -359,7 +364,7 @@ class Sessions(BenchCase):
             run.wait()
         server.signal(signal.SIGINT)
         self.assertEqual(server.wait(), it.OK)
-        self.assertTrue(server.is_alone())
+        self.assertEqual(server.left(), [])
 
     def test_nonsense_ends_its_session_alone(self):
         server = self.serve()
@@ -451,11 +456,11 @@ class Sessions(BenchCase):
         for client in clients:
             self.assertEqual(client.get()["type"], "hello")
         self.fails(it.REFUSED, "BUSY", *run_args(server.port))
-        for client in clients:
-            client.close()
         server.signal(signal.SIGTERM)
         self.assertEqual(server.wait(), it.OK)
-        self.assertTrue(server.is_alone())
+        self.assertEqual(server.left(), [])  # though its clients are still there
+        for client in clients:
+            client.close()
 
     def test_once_does_not_count_strangers(self):
         server = self.serve("--once")

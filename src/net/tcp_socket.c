@@ -13,9 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define BACKLOG 1024
+#define SPARE_DESCRIPTORS 8u /* a file, its copy for sendfile, its directory; twice and more */
 #define CREDIT_MIN_BYTES (UINT64_C(16) << 20)
 #define CREDIT_MAX_BYTES (UINT64_C(128) << 20)
 #define CREDIT_ASKED_MIN_BYTES (UINT64_C(1) << 20) /* with a buffer size that was asked for */
@@ -138,6 +140,18 @@ int vly_tcp_connect(int *out_fd, const struct sockaddr *to, const struct vly_tcp
     if (errno == ECONNREFUSED)
         return VLY_E_REFUSED;
     return give_up(out_fd, vly_tcp_err(errno));
+}
+
+bool vly_tcp_has_descriptors(int fd)
+{
+    struct rlimit limit;
+    int probe = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* the lowest that is free */
+
+    if (probe < 0)
+        return false;
+    close(probe);
+    return getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+           (rlim_t)probe + SPARE_DESCRIPTORS <= limit.rlim_cur;
 }
 
 int vly_tcp_accept(int listener, int *out_fd, struct vly_addr *peer,

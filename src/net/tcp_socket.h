@@ -26,6 +26,9 @@ VLY_MUST_USE int vly_tcp_listen(int *out_fd, const struct sockaddr *at,
  * VLY_E_REFUSED, with a descriptor that is good for nothing. */
 VLY_MUST_USE int vly_tcp_connect(int *out_fd, const struct sockaddr *to,
                                  const struct vly_tcp_options *opt);
+/* Whether the process has descriptors left for what a few more connections do, not for their
+ * sockets alone. `fd` is any of its own. */
+bool vly_tcp_has_descriptors(int fd);
 /* Returns 0; VLY_E_AGAIN when nobody waits; VLY_E_NOMEM when the system has no descriptor or memory
  * for it now; VLY_E_IO. */
 VLY_MUST_USE int vly_tcp_accept(int listener, int *out_fd, struct vly_addr *peer,

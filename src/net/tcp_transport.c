@@ -395,6 +395,12 @@ static void on_listener(uv_poll_t *handle, int status, int events)
             listen_on(t, false);
             return;
         }
+        /* A connection that finds no descriptor for its files left is of no use. */
+        if (t->n_links > 0 && !vly_tcp_has_descriptors(t->listener)) {
+            listen_on(t, false);
+            start_ticking(t);
+            return;
+        }
         err = vly_tcp_accept(t->listener, &fd, &peer, &t->socket_opt);
         if (err == 0 && link_new(t, fd, &peer) != NULL)
             continue;

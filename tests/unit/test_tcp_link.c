@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define BULK_BYTES (40u << 20) /* several times the credit */
@@ -578,6 +579,45 @@ static void test_server_is_full(void **state)
     tcp_world_free(w);
 }
 
+static size_t links_of_server(const struct tcp_world *w)
+{
+    return ((const struct tcp_transport *)w->server.transport)->n_links;
+}
+
+static bool has_one_link(const struct tcp_world *w)
+{
+    return links_of_server(w) == 1;
+}
+
+/* With fewer than eight descriptors to spare a connection waits in the queue, until there are. */
+static void test_accepts_with_descriptors_to_spare(void **state)
+{
+    struct tcp_world *w = tcp_world_new();
+    struct rlimit before, few;
+    int raw, lowest;
+
+    (void)state;
+    tcp_world_open(w);
+    raw = tcp_raw_connect(vly_transport_port(w->server.transport));
+    lowest = dup(raw);
+    close(lowest);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = (rlim_t)lowest + 8;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    assert_true(vly_tcp_has_descriptors(raw));
+    few.rlim_cur--;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    assert_false(vly_tcp_has_descriptors(raw));
+    tcp_world_turn(w, 10);
+    assert_int_equal(links_of_server(w), 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    tcp_world_run_while(w, has_one_link);
+    assert_int_equal(links_of_server(w), 2);
+    close(raw);
+    tcp_world_free(w);
+}
+
 static void test_application_refuses(void **state)
 {
     struct tcp_world *w = tcp_world_new();
@@ -653,6 +693,7 @@ int main(void)
         cmocka_unit_test(test_what_a_peer_may_not_do),
         cmocka_unit_test(test_streams_of_a_peer_that_does_not_listen),
         cmocka_unit_test(test_server_is_full),
+        cmocka_unit_test(test_accepts_with_descriptors_to_spare),
         cmocka_unit_test(test_application_refuses),
         cmocka_unit_test(test_peer_vanishes),
         cmocka_unit_test(test_unknown_congestion_control),

@@ -6,6 +6,7 @@
  * nothing here answers an answer (RULE 7).
  */
 #include "endpoint_internal.h"
+#include "seal.h"
 
 #include <assert.h>
 #include <string.h>
@@ -40,7 +41,7 @@ static void reply_finish(struct vly_endpoint *ep, struct vly_reply *reply, const
     size_t len = vly_wr_len(w);
 
     assert(!w->failed);
-    ep->sh.crypto->plain->seal(NULL, 0, reply->data, len, len);
+    vly_seal_one(ep->sh.crypto->plain, NULL, 0, reply->data, len, len);
     reply->len = len + VLY_TAG_BYTES;
     ep->sh.replies.n++;
 }

@@ -31,6 +31,8 @@ struct vly_conn_config {
     uint64_t max_ack_delay_ns;      /* 5 ms */
     const char *application;        /* "volley-file/1"; at most 32 bytes, borrowed */
     uint64_t first_pn;              /* tests only: first packet number */
+    uint64_t key_update_pkts;       /* tests only: VLY_KEY_UPDATE_PKTS */
+    uint64_t forgery_limit_pkts;    /* tests only: the suite's */
     uint64_t
         first_offset; /* tests only, both ends alike: offset of the first byte of each stream */
 };
@@ -56,6 +58,8 @@ struct vly_conn_stats {
     uint64_t pacing_bytes_per_s, delivery_bytes_per_s;
     uint64_t recv_window_bytes;
     uint64_t handshake_ns;
+    uint64_t key_updates_sent, key_updates_received, forgeries;
+    uint64_t path_changes; /* server: the client's address changed, SPEC 3.2 */
     /* Time the sender spent unable to send, by cause. */
     uint64_t limited_cwnd_ns, limited_flow_ns, limited_pacing_ns, limited_app_ns;
 };
@@ -76,6 +80,9 @@ enum vly_event_type {
        opened */
     VLY_EV_WRITABLE,
     VLY_EV_CLOSED, /* the last event of a connection: err, code, reason */
+    /* server: a client that receives where it says was refused; conn NULL, `data` its address,
+       `code` an enum vly_close_code */
+    VLY_EV_TURNED_AWAY,
 };
 
 struct vly_event {
@@ -96,6 +103,11 @@ void *vly_conn_user(const struct vly_conn *c);
 enum vly_role vly_conn_role(const struct vly_conn *c);
 /* The peer's address as given with its packets; borrowed for the connection's life. */
 struct vly_span vly_conn_peer(const struct vly_conn *c);
+/* The other end's public key, 32 bytes, borrowed for the connection's life; NULL when it has shown
+ * none (plain, another method than keys, before its message). */
+const uint8_t *vly_conn_peer_key(const struct vly_conn *c);
+/* What protects DATA packets; never NULL. */
+const struct vly_suite_ops *vly_conn_suite(const struct vly_conn *c);
 
 /* Opens the next stream of this side. Returns 0, VLY_E_AGAIN when the peer allows no more now,
  * VLY_E_STATE, VLY_E_NOMEM. */

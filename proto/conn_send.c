@@ -5,6 +5,7 @@
  * in one call. A packet takes its number only when it is certain to go.
  */
 #include "conn_internal.h"
+#include "seal.h"
 
 #include <assert.h>
 #include <string.h>
@@ -319,7 +320,7 @@ void vly_conn_seal(struct vly_conn *c, uint64_t pn, struct vly_wr *w)
 {
     size_t len = vly_wr_len(w);
 
-    c->suite->seal(NULL, pn, w->start, VLY_DATA_HEADER_BYTES, len);
+    vly_seal_one(c->suite, NULL, pn, w->start, VLY_DATA_HEADER_BYTES, len);
     w->pos += VLY_TAG_BYTES;
     c->stats.packets_sent++;
     c->stats.bytes_sent += len + VLY_TAG_BYTES;
@@ -514,7 +515,7 @@ static bool send_hello(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     if (c->hello_due_ns > now_ns)
         return false;
     vly_conn_write_hello(c, &w);
-    c->suite->seal(NULL, 0, b->data, vly_wr_len(&w), vly_wr_len(&w));
+    vly_seal_one(c->suite, NULL, 0, b->data, vly_wr_len(&w), vly_wr_len(&w));
     batch_add(b, vly_wr_len(&w) + VLY_TAG_BYTES);
     c->stats.packets_sent++;
     c->stats.bytes_sent += b->len;
@@ -531,7 +532,7 @@ static bool send_accept(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns
     c->accept_pending = false;
     vly_conn_flight_sent(c, now_ns);
     vly_conn_write_accept(c, &w);
-    c->suite->seal(NULL, 0, b->data, vly_wr_len(&w), vly_wr_len(&w));
+    vly_seal_one(c->suite, NULL, 0, b->data, vly_wr_len(&w), vly_wr_len(&w));
     batch_add(b, vly_wr_len(&w) + VLY_TAG_BYTES);
     c->stats.packets_sent++;
     c->stats.bytes_sent += b->len;

@@ -17,6 +17,8 @@
 
 #include "ackset.h"
 #include "conn.h"
+#include "handshake.h"
+#include "keys.h"
 #include "packet.h"
 
 #define VLY_ADDR_MAX 28       /* a sockaddr_in6 fits */
@@ -51,10 +53,14 @@ struct vly_endpoint_config {
     struct vly_conn_config conn;     /* of every connection */
     const struct vly_alloc *alloc;   /* borrowed */
     const struct vly_crypto *crypto; /* borrowed */
-    bool allow_plain;                /* offer (client) or accept (server) the suite plain */
-    bool is_server;                  /* answer HELLO */
-    size_t max_conns;                /* 0: 1024 */
-    unsigned max_batch_pkts;         /* 0: VLY_BATCH_PKTS; 1: one datagram a batch */
+    /* Plain: that suite alone is offered (client) and accepted (server). Else sealed suites alone
+     * are, and `credentials` say how (SPEC 3.1); borrowed, in secret memory. */
+    bool allow_plain;
+    const struct vly_credentials *credentials;
+    struct vly_keylog keylog;
+    bool is_server;          /* answer HELLO */
+    size_t max_conns;        /* 0: 1024 */
+    unsigned max_batch_pkts; /* 0: VLY_BATCH_PKTS; 1: one datagram a batch */
     struct vly_trace trace;
 };
 

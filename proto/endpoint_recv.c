@@ -8,6 +8,7 @@
 #include "endpoint_internal.h"
 
 #include "conn_internal.h"
+#include "seal.h"
 
 #include <string.h>
 
@@ -20,7 +21,7 @@ static bool open_plain(const struct vly_endpoint *ep, const struct vly_datagram 
 {
     size_t len = d->len - VLY_TAG_BYTES;
 
-    return ep->sh.crypto->plain->open(NULL, 0, d->data, len, len);
+    return vly_open_one(ep->sh.crypto->plain, NULL, 0, d->data, len, len);
 }
 
 static bool is_offered(struct vly_span suites, uint8_t suite)
@@ -244,7 +245,7 @@ static bool on_data(struct vly_endpoint *ep, const struct vly_datagram *d, uint6
     }
     if (!same_address(&c->peer, d->from) || is_connecting(c) || c->state == VLY_STATE_CLOSED)
         return false;
-    if (h.key_phase || !c->suite->open(NULL, h.pn, d->data, VLY_DATA_HEADER_BYTES, len)) {
+    if (h.key_phase || !vly_open_one(c->suite, NULL, h.pn, d->data, VLY_DATA_HEADER_BYTES, len)) {
         c->stats.dropped_received++;
         return false; /* RULE 9: nothing else has changed */
     }

@@ -48,7 +48,10 @@
     X(SOURCE_CHANGED, -28, "the source changed while it was read")    \
     X(INTEGRITY, -29, "the content does not match its hash")          \
     X(IO, -30, "input or output failed")                              \
-    X(CANCELLED, -31, "cancelled")
+    X(CANCELLED, -31, "cancelled")                                    \
+    X(AUTH, -32, "the other end does not hold the same key")          \
+    X(HOST_UNKNOWN, -33, "the server's key is not known here")        \
+    X(HOST_CHANGED, -34, "the server's key is not the known one")
 
 enum vly_err {
     VLY_OK = 0,

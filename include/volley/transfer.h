@@ -47,6 +47,11 @@ struct vly_server;
 struct vly_server_events {
     /* All optional (NULL). `client` is "ADDRESS:PORT". */
     void (*on_connect)(void *ctx, const char *client);
+    /* `key`: NULL when the client shows none. Follows on_connect. */
+    void (*on_client_key)(void *ctx, const char *client, const uint8_t *key);
+    /* Somebody was turned away before there was a connection: it is plain and we are not, or the
+     * reverse, or holds another kind of key. */
+    void (*on_turned_away)(void *ctx, const char *client, const char *why);
     void (*on_disconnect)(void *ctx, const char *client, const struct vly_transfer_stats *s,
                           const struct vly_failure *why /* NULL: clean */);
     void (*on_file_begin)(void *ctx, const char *client, bool upload, const char *path,
@@ -58,13 +63,28 @@ struct vly_server_events {
                         const struct vly_failure *why /* NULL: verified and durable */);
 };
 
+/* What clients may do. */
+enum vly_right { VLY_RIGHT_READ = 1, VLY_RIGHT_WRITE = 2 };
+
+/* What the holder of a key may do, and where. */
+struct vly_grant {
+    uint8_t key[VLY_PUBLIC_KEY_BYTES];
+    unsigned rights;  /* of enum vly_right, or-ed */
+    const char *root; /* directory it sees; NULL: the server's. Copied */
+};
+
 struct vly_server_options {
     size_t size;
     struct vly_transport_options transport;
-    const char *root;                       /* directory to serve */
-    const struct sockaddr *listen;          /* address and port; port 0 picks one */
-    bool both_carriers;                     /* UDP and TCP, whatever `transport` says */
-    bool writable;                          /* accept uploads */
+    const char *root;               /* directory to serve */
+    const struct sockaddr *listen;  /* address and port; port 0 picks one */
+    bool both_carriers;             /* UDP and TCP, whatever `transport` says */
+    bool writable;                  /* accept uploads, from whoever may write */
+    const struct vly_grant *grants; /* copied */
+    size_t n_grants;
+    /* Of everyone else: what those without a grant may do (also over plain and a pre-shared key,
+     * where nobody shows a key of his own); 0: they are turned away. */
+    unsigned others;
     size_t max_clients;                     /* 0: 1024; of each carrier */
     const struct vly_server_events *events; /* borrowed until the server is closed */
     void *ctx;
@@ -101,6 +121,10 @@ struct vly_client_events {
     void (*on_entry)(void *ctx, const struct vly_list_entry *e); /* LIST */
     void (*on_file_done)(void *ctx, const char *path, uint64_t bytes,
                          const struct vly_failure *why);
+    /* The server has shown its key; why: NULL, or as on_done will say (HOST_UNKNOWN, HOST_CHANGED).
+     */
+    void (*on_server_key)(void *ctx, const uint8_t key[VLY_PUBLIC_KEY_BYTES],
+                          const struct vly_failure *why);
     /* A line the user should know of (a symbolic link left out, ...). */
     void (*on_notice)(void *ctx, const char *text);
     /* The last callback: everything is verified and durable (why NULL), or why not. Files that were

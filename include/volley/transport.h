@@ -21,6 +21,7 @@ struct sockaddr;
 struct vly_link;
 
 #define VLY_CC_NAME_MAX 16 /* with NUL: as long as the kernel's names are */
+#define VLY_PUBLIC_KEY_BYTES 32
 
 /* How a stream's data is handed on: in order, or at any offset as it arrives (the transport may
  * still keep order). */
@@ -32,9 +33,11 @@ struct vly_link_stats {
     uint64_t smoothed_rtt_ns, min_rtt_ns, cwnd_bytes;
     uint64_t kernel_drops_local, kernel_drops_peer;
     uint64_t limited_cwnd_ns, limited_flow_ns, limited_pacing_ns, limited_app_ns;
-    const char *transport;    /* "udp", "tcp"; static */
-    const char *io;           /* how it is sent: "gso", "tcp", "sendfile"; static */
-    char cc[VLY_CC_NAME_MAX]; /* congestion control in use */
+    const char *transport;      /* "udp", "tcp"; static */
+    const char *io;             /* how it is sent: "gso", "tcp", "sendfile"; static */
+    char cc[VLY_CC_NAME_MAX];   /* congestion control in use */
+    const char *suite, *crypto; /* "aes-256-gcm" by "ipsec-mb"; "plain"; static */
+    uint64_t key_updates, forgeries;
 };
 
 /* What a link tells its user; all required. `user` is what vly_link.user holds. */
@@ -86,6 +89,9 @@ struct vly_link_ops {
     void (*stats)(const struct vly_link *l, struct vly_link_stats *out);
     /* The peer's address as text, e.g. "192.0.2.1:7711"; borrowed for the link's life. */
     const char *(*peer)(const struct vly_link *l);
+    /* The other end's public key, 32 bytes; false when it has shown none (plain, a pre-shared key,
+     * before its message). Also valid in on_closed. */
+    bool (*peer_key)(const struct vly_link *l, uint8_t out[VLY_PUBLIC_KEY_BYTES]);
     /* Runs work(arg) in a thread, then done(arg) in the loop, also when the link has closed
      * meanwhile: for fsync and other calls that block. */
     int (*offload)(struct vly_link *l, void (*work)(void *arg), void (*done)(void *arg), void *arg);
@@ -101,14 +107,33 @@ struct vly_link {
 
 enum vly_carrier { VLY_CARRIER_UDP, VLY_CARRIER_TCP };
 
+/* How connections are encrypted and who the ends are, SPEC 3.1. What the pointers name is copied
+ * into locked memory when the transport is opened. */
+struct vly_security {
+    size_t size;
+    const uint8_t *secret_key; /* our X25519 secret, 32 bytes; NULL: one made for this run, which
+                                  no server can know; a server has one */
+    const uint8_t *psk;        /* 32 bytes that both ends hold: then no other key counts */
+    const uint8_t *server_key; /* client: the server's public key; NULL: not known */
+    bool accept_new;           /* client: believe a server whose key is not known */
+    const char *suite;         /* "auto" (NULL), "aes-256-gcm", "chacha20-poly1305" */
+    const char *crypto;        /* who computes it: "auto" (NULL), "ipsec-mb", "openssl" */
+    /* Told of every key, one line of the key log without its newline; NULL: nobody. It opens all
+     * that was ever sent under them. */
+    void (*on_key)(void *ctx, const char *line);
+    void *ctx;
+};
+
 /* How bytes are moved; the tunables of the command line. */
 struct vly_transport_options {
     size_t size;
-    bool plain;                  /* no encryption; must be asked for at both ends */
-    const char *cc;              /* UDP: "cubic" (default), "reno", "fixed" */
-    const char *io;              /* UDP: "auto" (default), "gso", "mmsg", "basic" */
-    uint64_t rate_bytes_per_s;   /* UDP: upper bound; 0: none */
-    uint32_t max_datagram_bytes; /* UDP: --mss, 1200 to 65507; 0: 1472 */
+    bool plain;                          /* no encryption; must be asked for at both ends */
+    const struct vly_security *security; /* not with plain; NULL: the defaults in it. Borrowed
+                                            during the call that opens the transport */
+    const char *cc;                      /* UDP: "cubic" (default), "reno", "fixed" */
+    const char *io;                      /* UDP: "auto" (default), "gso", "mmsg", "basic" */
+    uint64_t rate_bytes_per_s;           /* UDP: upper bound; 0: none */
+    uint32_t max_datagram_bytes;         /* UDP: --mss, 1200 to 65507; 0: 1472 */
     uint64_t window_bytes; /* --window: largest receive window and send buffer; 0: automatic */
     uint64_t timeout_ns;   /* no answer for so long is an error; 0: 10 s */
     enum vly_carrier carrier;
@@ -128,6 +153,9 @@ struct vly_transport_spec {
     /* Server: a connection came in. Set link->events and link->user before returning 0; returning
      * a vly_err closes it with `reject_code` and the error's text, and the link is gone. */
     int (*on_accept)(void *ctx, struct vly_link *link);
+    /* Server: somebody was turned away before there was a connection; `why` for a person. May be
+     * NULL. */
+    void (*on_turned_away)(void *ctx, const char *client, const char *why);
     void *ctx;
     uint64_t reject_code; /* an application code, not 0: that would be a clean close */
 };

@@ -6,6 +6,7 @@
 #define VLY_CRYPTO_CRYPTO_H
 
 #include "proto/crypto.h"
+#include "proto/seal.h"
 
 /* CRC-32C, SPEC 2.1. Takes no keys (NULL). */
 extern const struct vly_suite_ops vly_suite_plain;
@@ -16,9 +17,19 @@ uint32_t vly_crc32c(const void *data, size_t len);
 /* All of it with system randomness; aborts when the kernel has none to give. Static, shared. */
 const struct vly_crypto *vly_crypto_system(void);
 
-/* HMAC-SHA256 by libcrypto, for those who bring their own randomness (the simulator). Aborts when
- * libcrypto fails. */
-void vly_crypto_hmac(const uint8_t key[32], const struct vly_span *parts, size_t n,
-                     uint8_t out[VLY_MAC_BYTES]);
+/* The same with other randomness: the simulator's, a test's. */
+void vly_crypto_with_random(struct vly_crypto *out, void (*draw)(void *ctx, void *buf, size_t len),
+                            void *ctx);
+
+/* What computes the sealed suites. AUTO: ipsec-mb where the processor has what it needs, else
+ * libcrypto. */
+enum vly_backend { VLY_BACKEND_AUTO, VLY_BACKEND_OPENSSL, VLY_BACKEND_IPSEC_MB };
+
+/* "auto", "openssl", "ipsec-mb"; false for anything else. */
+bool vly_backend_parse(const char *name, enum vly_backend *out);
+/* Narrows `c` to one backend and, unless `suite` is NULL or "auto", to one sealed suite by name.
+ * Returns 0, VLY_E_INVALID (no such suite), VLY_E_STATE (this machine has no such backend). */
+VLY_MUST_USE int vly_crypto_choose(struct vly_crypto *c, enum vly_backend backend,
+                                   const char *suite);
 
 #endif

@@ -46,8 +46,8 @@ static bool hmac_compute(EVP_MAC_CTX *ctx, const uint8_t key[32], const struct v
     return EVP_MAC_final(ctx, out, &len, VLY_MAC_BYTES) == 1 && len == VLY_MAC_BYTES;
 }
 
-void vly_crypto_hmac(const uint8_t key[32], const struct vly_span *parts, size_t n,
-                     uint8_t out[VLY_MAC_BYTES])
+static void hmac(const uint8_t key[32], const struct vly_span *parts, size_t n,
+                 uint8_t out[VLY_MAC_BYTES])
 {
     static pthread_once_t fetched = PTHREAD_ONCE_INIT;
     EVP_MAC_CTX *ctx;
@@ -80,9 +80,17 @@ const struct vly_crypto *vly_crypto_system(void)
 {
     static const struct vly_crypto crypto = {
         .plain = &vly_suite_plain,
-        .hmac = vly_crypto_hmac,
+        .hmac = hmac,
         .random = system_random,
     };
 
     return &crypto;
+}
+
+void vly_crypto_with_random(struct vly_crypto *out, void (*draw)(void *ctx, void *buf, size_t len),
+                            void *ctx)
+{
+    *out = *vly_crypto_system();
+    out->random = draw;
+    out->random_ctx = ctx;
 }

@@ -20,12 +20,17 @@ struct vly_driver_options {
     struct vly_conn_config conn; /* window_bytes 0: what the receive buffer holds */
     struct vly_udp_options udp;
     bool allow_plain;
+    const struct vly_credentials *credentials; /* unless allow_plain; borrowed */
+    const struct vly_crypto *crypto;           /* NULL: vly_crypto_system */
+    struct vly_keylog keylog;
     bool is_server;
     size_t max_conns;
     struct vly_trace trace;
     /* Server: a connection came in. Set link->events and link->user before returning 0; returning
      * a vly_err closes it with `reject_code` and the error's text, and the link is gone. */
     int (*on_accept)(void *ctx, struct vly_link *link);
+    /* Server: VLY_EV_TURNED_AWAY. May be NULL. */
+    void (*on_turned_away)(void *ctx, const char *client, const char *why);
     void *ctx;
     uint64_t reject_code; /* an application code, not 0: that would be a clean close */
 };

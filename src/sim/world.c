@@ -128,7 +128,7 @@ int vly_world_add_node(struct vly_world *w, const struct vly_endpoint_config *cf
     if (n == NULL)
         return VLY_E_NOMEM;
     vly_prng_init(&n->prng, vly_prng_fork(w->seed, STREAM_NODE + w->nodes));
-    n->crypto = (struct vly_crypto){&vly_suite_plain, vly_crypto_hmac, draw, &n->prng};
+    vly_crypto_with_random(&n->crypto, draw, &n->prng);
     n->deadline_ns = VLY_NEVER;
     vly_checks_init(&n->checks, ep.is_server);
     ep.crypto = &n->crypto;

@@ -45,7 +45,7 @@ static void side_init(struct pair *p, enum pair_who who, const struct vly_endpoi
     s->alloc.alloc = (struct vly_alloc){.resize = resize, .ctx = &s->alloc};
     s->addr = (struct vly_addr){.len = 3, .data = {'p', 'a', (uint8_t)who}};
     vly_prng_init(&s->prng, 1 + (uint64_t)who);
-    s->crypto = (struct vly_crypto){&vly_suite_plain, vly_crypto_hmac, draw, &s->prng};
+    vly_crypto_with_random(&s->crypto, draw, &s->prng);
     cfg.crypto = &s->crypto;
     cfg.alloc = &s->alloc.alloc;
     assert_int_equal(vly_endpoint_new(&s->ep, &cfg, p->now_ns), 0);

@@ -282,7 +282,7 @@ static void give_unknown(struct raw *r, uint8_t token_byte, const struct vly_add
 
     memset(unknown.token, token_byte, sizeof(unknown.token));
     vly_unknown_encode(&w, &unknown);
-    vly_suite_plain.seal(NULL, 0, buf, vly_wr_len(&w), vly_wr_len(&w));
+    vly_seal_one(&vly_suite_plain, NULL, 0, buf, vly_wr_len(&w), vly_wr_len(&w));
     pair_give(r->p, r->host, from, VLY_ECN_NONE, (struct vly_span){buf, sizeof(buf)});
 }
 

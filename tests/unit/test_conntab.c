@@ -28,7 +28,7 @@ static void bench_init(struct bench *b, uint64_t seed, uint64_t fail_at)
     *b = (struct bench){0};
     test_counting_alloc_init(&b->alloc, fail_at);
     vly_prng_init(&b->prng, seed);
-    b->crypto = (struct vly_crypto){&vly_suite_plain, vly_crypto_hmac, draw, &b->prng};
+    vly_crypto_with_random(&b->crypto, draw, &b->prng);
     b->sh.alloc = &b->alloc.alloc;
     b->sh.crypto = &b->crypto;
     b->sh.config = (struct vly_conn_config){.cc = &vly_cc_cubic_ops,

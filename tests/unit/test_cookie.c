@@ -30,7 +30,7 @@ static void bench_init(struct bench *b, uint64_t seed)
 {
     *b = (struct bench){0};
     vly_prng_init(&b->prng, seed);
-    b->crypto = (struct vly_crypto){&vly_suite_plain, vly_crypto_hmac, draw, &b->prng};
+    vly_crypto_with_random(&b->crypto, draw, &b->prng);
     vly_cookie_keys_init(&b->keys, &b->crypto, VLY_S(1000));
     b->hello = (struct vly_hello){.version = VLY_VERSION_1,
                                   .client_cid = 77,

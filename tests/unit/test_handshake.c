@@ -313,12 +313,12 @@ static void test_handshake_hellos_dropped(void **state)
     copy[100] ^= 1; /* the tag does not fit */
     pair_give(p, PAIR_SERVER, &client(p)->addr, VLY_ECN_NONE, (struct vly_span){copy, hello.len});
     copy[100] ^= 1;
-    vly_suite_plain.seal(NULL, 0, copy, hello.len - 17, hello.len - 17); /* 1199 bytes */
+    vly_seal_one(&vly_suite_plain, NULL, 0, copy, hello.len - 17, hello.len - 17); /* 1199 bytes */
     pair_give(p, PAIR_SERVER, &client(p)->addr, VLY_ECN_NONE,
               (struct vly_span){copy, hello.len - 1});
     memcpy(copy, hello.data, hello.len);
     copy[1000] = 1; /* padding that is not zero */
-    vly_suite_plain.seal(NULL, 0, copy, hello.len - 16, hello.len - 16);
+    vly_seal_one(&vly_suite_plain, NULL, 0, copy, hello.len - 16, hello.len - 16);
     pair_give(p, PAIR_SERVER, &client(p)->addr, VLY_ECN_NONE, (struct vly_span){copy, hello.len});
     assert_int_equal(pair_flush(p, PAIR_SERVER), 0);
     assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).datagrams_dropped, 3);

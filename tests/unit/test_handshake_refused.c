@@ -24,7 +24,7 @@ static void give_packet(struct pair *p, enum pair_who to, const struct vly_addr 
     size_t len = vly_wr_len(w);
 
     assert_false(w->failed);
-    vly_suite_plain.seal(NULL, 0, w->start, len, len);
+    vly_seal_one(&vly_suite_plain, NULL, 0, w->start, len, len);
     pair_give(p, to, from, VLY_ECN_NONE, (struct vly_span){w->start, len + VLY_TAG_BYTES});
 }
 

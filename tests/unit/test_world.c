@@ -100,7 +100,7 @@ static enum vly_world_verdict swap(void *ctx, const struct vly_world_view *v)
     memcpy(packet, v->data.data, v->data.len);
     body = v->data.len - VLY_TAG_BYTES;
     packet[body - c->at] ^= 0x10;
-    vly_suite_plain.seal(NULL, 0, packet, VLY_DATA_HEADER_BYTES, body);
+    vly_seal_one(&vly_suite_plain, NULL, 0, packet, VLY_DATA_HEADER_BYTES, body);
     swapped.data.data = packet;
     assert_int_equal(vly_world_inject(c->s->world, &swapped), 0);
     return VLY_WORLD_DROP;

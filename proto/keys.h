@@ -1,0 +1,86 @@
+/*
+ * keys - the keys of one direction of a connection and their generations, SPEC 2.12.
+ *
+ * Each direction has a secret; key, IV and the next secret are derived from it. The sender goes to
+ * the next generation by flipping the key phase bit (UDP) or after a fixed number of records (TCP).
+ * The receiver computes the next keys ahead, so that a flipped bit costs the same as any other, and
+ * keeps the old ones for what was under way. Suite plain has no generations and no secrets.
+ *
+ * Rules: RULE 10 (no nonce twice: a number under one key once), RULE 12, RULE 13.
+ */
+#ifndef VLY_PROTO_KEYS_H
+#define VLY_PROTO_KEYS_H
+
+#include "crypto.h"
+
+#define VLY_KEY_UPDATE_PKTS (UINT64_C(1) << 22) /* packets under one key: then the next one */
+#define VLY_KEY_LIMIT_PKTS (UINT64_C(1) << 23)  /* never more than these */
+
+/* Told of each key that is taken into use, for --keylog only; NULL: nobody. `cid` is the connection
+ * id in the packets it protects (TCP: 0). */
+struct vly_keylog {
+    void (*on_key)(void *ctx, uint64_t cid, const struct vly_suite_ops *suite, uint64_t generation,
+                   const uint8_t key[VLY_KEY_BYTES], const uint8_t iv[VLY_IV_BYTES]);
+    void *ctx;
+};
+
+/* How keys start and how long they last. */
+struct vly_keys_start {
+    const struct vly_crypto *crypto;   /* borrowed */
+    const struct vly_suite_ops *suite; /* static */
+    const uint8_t *secret;             /* 32 bytes; NULL for plain */
+    uint64_t update_pkts;              /* 0: VLY_KEY_UPDATE_PKTS */
+    struct vly_keylog keylog;
+    uint64_t cid;
+};
+
+/* Keys in use: the suite's own, with the secret they came from. */
+struct vly_generation {
+    void *keys; /* NULL: none */
+    uint8_t secret[VLY_KEY_BYTES];
+};
+
+/* In secret memory, by vly_send_keys_new. */
+struct vly_send_keys {
+    struct vly_keys_start start;
+    struct vly_generation now;
+    uint64_t generation; /* its lowest bit is the key phase */
+    uint64_t first_pn;   /* the first packet under it */
+    bool acked;          /* one of them was acknowledged */
+};
+
+struct vly_recv_keys {
+    struct vly_keys_start start;
+    struct vly_generation now, next, old;
+    uint64_t generation;
+    uint64_t lowest_pn;    /* the lowest number seen under `now` */
+    bool acked;            /* we acknowledged a packet under `now` */
+    uint64_t old_until_ns; /* when `old` goes */
+    uint64_t forgeries;
+};
+
+VLY_MUST_USE int vly_send_keys_new(struct vly_send_keys **out, const struct vly_keys_start *start);
+VLY_MUST_USE int vly_recv_keys_new(struct vly_recv_keys **out, const struct vly_keys_start *start);
+/* NULL is allowed. */
+void vly_send_keys_free(struct vly_send_keys *k);
+void vly_recv_keys_free(struct vly_recv_keys *k);
+
+/* The phase of packet `pn`, which is about to be made: goes to the next generation when it is time
+ * and an acknowledgement under this one has come. Returns 0, VLY_E_NOMEM, or VLY_E_LIMIT: nothing
+ * more may be sealed. To be called before each packet (its cost then is one compare). */
+VLY_MUST_USE int vly_send_keys_for(struct vly_send_keys *k, uint64_t pn, bool *phase);
+/* `pn` was acknowledged. */
+void vly_send_keys_on_ack(struct vly_send_keys *k, uint64_t pn);
+/* Seals packets that all are of the present generation. */
+void vly_send_keys_seal(struct vly_send_keys *k, struct vly_aead_job *jobs, size_t n);
+
+/* Opens one packet that came with this phase. Returns 0; VLY_E_AUTH: a forgery, nothing has changed
+ * but its count (RULE 9, 13); VLY_E_LIMIT: that was one too many; VLY_E_PROTOCOL: it is genuine,
+ * and an update too early (RULE 12); VLY_E_NOMEM. `keep_old_ns`: for how long after an update old
+ * packets are still read, 3 PTO. */
+VLY_MUST_USE int vly_recv_keys_open(struct vly_recv_keys *k, struct vly_aead_job *job, bool phase,
+                                    uint64_t now_ns, uint64_t keep_old_ns);
+/* An ACK that covers `largest_pn` was sent. */
+void vly_recv_keys_on_ack_sent(struct vly_recv_keys *k, uint64_t largest_pn);
+
+#endif

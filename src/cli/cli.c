@@ -38,6 +38,10 @@ int vly_exit_code(int err)
     case VLY_E_UNREACHABLE:
     case VLY_E_VERSION:
         return VLY_EXIT_NETWORK;
+    case VLY_E_AUTH:
+    case VLY_E_HOST_UNKNOWN:
+    case VLY_E_HOST_CHANGED:
+        return VLY_EXIT_TRUST;
     case VLY_E_INTEGRITY:
         return VLY_EXIT_INTEGRITY;
     case VLY_E_SOURCE_CHANGED:

@@ -22,6 +22,7 @@ enum vly_exit {
     VLY_EXIT_INTEGRITY = 6,
     VLY_EXIT_SOURCE_CHANGED = 7,
     VLY_EXIT_NO_SPACE = 8,
+    VLY_EXIT_TRUST = 9, /* the ends do not hold the keys that the other one wants */
     VLY_EXIT_SIGNAL = 128, /* plus the number of the signal that interrupted a transfer */
 };
 

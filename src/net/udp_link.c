@@ -219,6 +219,7 @@ void udp_link_emit(struct udp_link *l, const struct vly_event *ev)
         break;
     case VLY_EV_ACCEPTED:
     case VLY_EV_STREAM_ACKED:
+    case VLY_EV_TURNED_AWAY:
         break; /* no concern of a link's user */
     }
 }

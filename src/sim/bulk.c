@@ -294,6 +294,8 @@ static void on_event(struct vly_bulk *f, enum vly_role role, const struct vly_ev
     case VLY_EV_CLOSED:
         on_closed(f, role, ev);
         break;
+    case VLY_EV_TURNED_AWAY:
+        break;
     }
 }
 

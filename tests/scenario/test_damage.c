@@ -74,7 +74,7 @@ static size_t forge_close(uint8_t out[256], uint64_t cid, uint64_t pn)
     vly_frame_close_encode(&w, VLY_FRAME_CLOSE, VLY_CLOSE_INTERNAL, (struct vly_span){NULL, 0});
     assert_false(w.failed);
     len = vly_wr_len(&w);
-    vly_suite_plain.seal(NULL, pn, out, VLY_DATA_HEADER_BYTES, len);
+    vly_seal_one(&vly_suite_plain, NULL, pn, out, VLY_DATA_HEADER_BYTES, len);
     return len + VLY_TAG_BYTES;
 }
 

@@ -173,7 +173,7 @@ static void test_handshake_flood_keeps_nothing(void **state)
     assert_true(w.sent_bytes <= 120 * w.sent_pkts); /* SPEC 2: RETRY is under 120 */
     sent_pkts = w.sent_pkts;
     w.hello_len--; /* one byte of padding less, and a right tag */
-    vly_suite_plain.seal(NULL, 0, w.hello, 0, w.hello_len - VLY_TAG_BYTES);
+    vly_seal_one(&vly_suite_plain, NULL, 0, w.hello, 0, w.hello_len - VLY_TAG_BYTES);
     inject(&s, STRANGER, SERVER, w.hello, w.hello_len);
     vly_world_run(s.world, vly_world_now_ns(s.world) + VLY_S(1));
     assert_int_equal(w.sent_pkts, sent_pkts);
@@ -212,7 +212,7 @@ static size_t make_packet(uint8_t type, uint64_t id, uint8_t out[1400])
         break;
     }
     assert_false(w.failed);
-    vly_suite_plain.seal(NULL, 0, out, header, vly_wr_len(&w));
+    vly_seal_one(&vly_suite_plain, NULL, 0, out, header, vly_wr_len(&w));
     return vly_wr_len(&w) + VLY_TAG_BYTES;
 }
 

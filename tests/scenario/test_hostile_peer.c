@@ -316,7 +316,7 @@ static void key_phase_in_plain(struct raw *r)
     vly_frame_close_encode(raw_packet(r), VLY_FRAME_CLOSE, 0, (struct vly_span){NULL, 0});
     s = raw_seal(r, r->next_pn);
     r->buf[0] |= VLY_KEY_PHASE_BIT;
-    vly_suite_plain.seal(NULL, 0, r->buf, s.len - VLY_TAG_BYTES, s.len - VLY_TAG_BYTES);
+    vly_seal_one(&vly_suite_plain, NULL, 0, r->buf, s.len - VLY_TAG_BYTES, s.len - VLY_TAG_BYTES);
     raw_give(r, s);
 }
 

@@ -92,7 +92,7 @@ static void test_frame_close_code_texts(void **state)
     (void)state;
     assert_string_equal(vly_close_code_text(VLY_CLOSE_NO_ERROR), "finished");
     assert_string_equal(vly_close_code_text(VLY_CLOSE_TIMEOUT), "no answer in time");
-    assert_string_equal(vly_close_code_text(VLY_CLOSE_TIMEOUT + 1), "unknown reason");
+    assert_string_equal(vly_close_code_text(VLY_CLOSE_ACCESS + 1), "unknown reason");
     assert_string_equal(vly_close_code_text(UINT64_C(1) << 32), "unknown reason");
 }
 

@@ -13,6 +13,7 @@
 #include "net/driver_internal.h"
 
 #include "crypto/crypto.h"
+#include "proto/frame.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -59,11 +60,29 @@ static void on_accepted(struct vly_driver *d, struct vly_conn *conn)
     }
 }
 
+static void on_turned_away(struct vly_driver *d, const struct vly_event *ev)
+{
+    struct vly_addr client = {.len = (uint8_t)ev->data.len};
+    char text[VLY_ADDR_TEXT_MAX];
+
+    if (d->opt.on_turned_away == NULL)
+        return;
+    assert(ev->data.len <= sizeof(client.data));
+    memcpy(client.data, ev->data.data, ev->data.len);
+    vly_addr_text(&client, text);
+    d->opt.on_turned_away(d->opt.ctx, text, vly_close_code_text(ev->code));
+}
+
 /* Connections without a link are those that were turned away. */
 static void emit(struct vly_driver *d, const struct vly_event *ev)
 {
-    struct udp_link *l = vly_conn_user(ev->conn);
+    struct udp_link *l;
 
+    if (ev->type == VLY_EV_TURNED_AWAY) { /* there is no connection */
+        on_turned_away(d, ev);
+        return;
+    }
+    l = vly_conn_user(ev->conn);
     if (ev->type == VLY_EV_ACCEPTED)
         on_accepted(d, ev->conn);
     else if (l != NULL)
@@ -307,8 +326,10 @@ static int make_engine(struct vly_driver *d)
     struct vly_endpoint_config cfg = {
         .conn = d->opt.conn,
         .alloc = &system_alloc,
-        .crypto = vly_crypto_system(),
+        .crypto = d->opt.crypto != NULL ? d->opt.crypto : vly_crypto_system(),
         .allow_plain = d->opt.allow_plain,
+        .credentials = d->opt.credentials,
+        .keylog = d->opt.keylog,
         .is_server = d->opt.is_server,
         .max_conns = d->opt.max_conns,
         .trace = d->opt.trace,

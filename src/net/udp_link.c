@@ -110,6 +110,14 @@ static const char *link_peer(const struct vly_link *l)
     return of_const(l)->peer_text;
 }
 
+/* Nobody has shown any yet. */
+static bool link_peer_key(const struct vly_link *l, uint8_t out[VLY_PUBLIC_KEY_BYTES])
+{
+    (void)l;
+    (void)out;
+    return false;
+}
+
 static int link_offload(struct vly_link *l, void (*work)(void *arg), void (*done)(void *arg),
                         void *arg)
 {
@@ -128,6 +136,7 @@ static const struct vly_link_ops udp_link_ops = {
     .close = link_close,
     .stats = link_stats,
     .peer = link_peer,
+    .peer_key = link_peer_key,
     .offload = link_offload,
 };
 

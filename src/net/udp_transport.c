@@ -50,6 +50,7 @@ static int driver_options(struct vly_driver_options *o, const struct vly_transpo
                                      .is_server = spec->is_server,
                                      .max_conns = spec->max_links,
                                      .on_accept = spec->on_accept,
+                                     .on_turned_away = spec->on_turned_away,
                                      .ctx = spec->ctx,
                                      .reject_code = spec->reject_code};
     o->conn.cc = vly_cc_find(t->cc != NULL ? t->cc : "cubic");

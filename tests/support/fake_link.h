@@ -18,11 +18,12 @@ enum fake_side { FAKE_CLIENT, FAKE_SERVER };
 
 struct fake_options {
     uint64_t seed;
-    size_t piece_bytes;   /* 0: 1200 */
-    size_t room_bytes;    /* unsent, of one stream; 0: 64 KiB */
-    size_t window_bytes;  /* handed on and not consumed, of one stream; 0: 256 KiB */
-    uint64_t max_streams; /* of the client open at once; 0: 256 */
-    bool no_threads;      /* offload fails */
+    size_t piece_bytes;    /* 0: 1200 */
+    size_t room_bytes;     /* unsent, of one stream; 0: 64 KiB */
+    size_t window_bytes;   /* handed on and not consumed, of one stream; 0: 256 KiB */
+    uint64_t max_streams;  /* of the client open at once; 0: 256 */
+    bool no_threads;       /* offload fails */
+    const uint8_t *key[2]; /* what each side has shown, 32 bytes, borrowed; NULL: nothing */
 };
 
 struct fake_pair;

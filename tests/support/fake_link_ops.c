@@ -236,6 +236,16 @@ static const char *op_peer(const struct vly_link *l)
     return of(l)->side == FAKE_CLIENT ? "192.0.2.1:7711" : "192.0.2.2:50000";
 }
 
+static bool op_peer_key(const struct vly_link *l, uint8_t out[VLY_PUBLIC_KEY_BYTES])
+{
+    const uint8_t *key = of(l)->pair->opt.key[1 - of(l)->side];
+
+    if (key == NULL)
+        return false;
+    memcpy(out, key, VLY_PUBLIC_KEY_BYTES);
+    return true;
+}
+
 static int op_offload(struct vly_link *l, void (*work)(void *arg), void (*done)(void *arg),
                       void *arg)
 {
@@ -267,5 +277,6 @@ const struct vly_link_ops fake_link_ops = {
     .close = op_close,
     .stats = op_stats,
     .peer = op_peer,
+    .peer_key = op_peer_key,
     .offload = op_offload,
 };

@@ -31,6 +31,15 @@ void vly_cpace_generator(const struct vly_crypto *crypto, const struct vly_cpace
                          uint8_t out[32]);
 void vly_cpace_init(struct vly_cpace *c, const struct vly_crypto *crypto,
                     const struct vly_cpace_start *start);
+/* What the shared key is made of; index 0 is the initiator's. */
+struct vly_cpace_run {
+    struct vly_span session;
+    const uint8_t *point;    /* K, the product of either scalar and the other one's share */
+    const uint8_t *share[2]; /* Ya, Yb */
+    struct vly_span data[2]; /* ADa, ADb: associated data, empty in this protocol */
+};
+void vly_cpace_isk(const struct vly_crypto *crypto, const struct vly_cpace_run *run,
+                   uint8_t isk[VLY_CPACE_KEY_BYTES]);
 /* The shared key of both shares, without associated data. Returns 0 or VLY_E_AUTH (the other one's
  * share is no element, or the identity). */
 VLY_MUST_USE int vly_cpace_key(const struct vly_cpace *c, struct vly_span session, bool initiator,

@@ -52,7 +52,7 @@ struct vly_crypto {
     /* AES-256-GCM for handshake messages (Noise's AESGCM). */
     const struct vly_suite_ops *noise;
 
-    /* Hashes of `n` spans in a row. */
+    /* Hashes of `n` spans in a row; here and in hmac `out` may be one of them. */
     void (*sha256)(const struct vly_span *parts, size_t n, uint8_t out[32]);
     void (*sha512)(const struct vly_span *parts, size_t n, uint8_t out[64]);
     /* HMAC-SHA256; a shorter key is the same as that key followed by zeros (RFC 2104). */

@@ -3,8 +3,9 @@
  * UDP (in HELLO, ACCEPT, FINISH) and TCP (behind the prefaces).
  *
  * Each method is a row of a table: who writes the n-th message and what stands in it. A message is
- * made once; whoever has to send it again keeps its bytes. Anything that does not verify ends the
- * handshake for good. Payloads are the caller's matter.
+ * made once; whoever has to send it again keeps its bytes. A message that does not verify leaves
+ * the handshake as it was: anybody may have sent it, and the true one may still come. Payloads are
+ * the caller's matter.
  */
 #ifndef VLY_PROTO_HANDSHAKE_H
 #define VLY_PROTO_HANDSHAKE_H
@@ -14,6 +15,7 @@
 
 #define VLY_HANDSHAKE_MAX 512         /* bytes of a message */
 #define VLY_HANDSHAKE_PAYLOAD_MAX 320 /* of those, payload */
+#define VLY_HANDSHAKE_PROLOGUE_MAX 128
 #define VLY_CODE_MAX 64
 #define VLY_CODE_FAILURES_MAX 3 /* then the code is dead */
 
@@ -42,8 +44,9 @@ enum vly_handshake_end { VLY_HANDSHAKE_CLIENT, VLY_HANDSHAKE_SERVER };
 
 struct vly_handshake; /* in secret memory */
 
-/* `prologue`: what both ends have said in clear so far, SPEC 3.1; at most 128 bytes. `credentials`
- * is borrowed during the call. Returns 0 or VLY_E_NOMEM. */
+/* `prologue`: what both ends have said in clear so far, SPEC 3.1; at most
+ * VLY_HANDSHAKE_PROLOGUE_MAX bytes. `credentials` is borrowed during the call. Returns 0 or
+ * VLY_E_NOMEM. */
 VLY_MUST_USE int vly_handshake_new(struct vly_handshake **out, const struct vly_crypto *crypto,
                                    enum vly_handshake_end end,
                                    const struct vly_credentials *credentials,
@@ -51,14 +54,18 @@ VLY_MUST_USE int vly_handshake_new(struct vly_handshake **out, const struct vly_
 /* Wipes it. NULL is allowed. */
 void vly_handshake_free(struct vly_handshake *h);
 
-/* Whether the next message is ours, and whether it carries a payload (else it must be empty). */
+/* Whether the next message is ours, and whether it carries a payload (else it must be empty, which
+ * is asserted of ours). */
 bool vly_handshake_is_our_turn(const struct vly_handshake *h);
 bool vly_handshake_has_payload(const struct vly_handshake *h);
-/* Appends our next message. Returns 0, VLY_E_STATE, VLY_E_LIMIT, VLY_E_AUTH. */
+/* Appends our next message. Returns 0, VLY_E_STATE (it is not our turn), VLY_E_LIMIT (no room, or
+ * more payload than VLY_HANDSHAKE_PAYLOAD_MAX), VLY_E_AUTH (what the other end sent shares no
+ * secret with anybody), VLY_E_NOMEM; after an error the handshake is as it was, and so is `w`. */
 VLY_MUST_USE int vly_handshake_write(struct vly_handshake *h, struct vly_span payload,
                                      struct vly_wr *w);
 /* Reads the other end's next message and its payload (room: `message.len`). Returns 0, VLY_E_STATE,
- * VLY_E_MALFORMED, VLY_E_AUTH. */
+ * VLY_E_MALFORMED, VLY_E_AUTH (does not verify), VLY_E_NOMEM; after an error the handshake is as it
+ * was, and the payload is of no worth. */
 VLY_MUST_USE int vly_handshake_read(struct vly_handshake *h, struct vly_span message,
                                     uint8_t *payload, size_t *payload_len);
 bool vly_handshake_is_done(const struct vly_handshake *h);

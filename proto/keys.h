@@ -13,8 +13,8 @@
 
 #include "crypto.h"
 
-#define VLY_KEY_UPDATE_PKTS (UINT64_C(1) << 22) /* packets under one key: then the next one */
-#define VLY_KEY_LIMIT_PKTS (UINT64_C(1) << 23)  /* never more than these */
+#define VLY_KEY_UPDATE_PKTS (UINT64_C(1) << 22)      /* packets under one key: then the next one */
+#define VLY_KEY_LIMIT_PKTS (2 * VLY_KEY_UPDATE_PKTS) /* never more than these */
 
 /* Told of each key that is taken into use, for --keylog only; NULL: nobody. `cid` is the connection
  * id in the packets it protects (TCP: 0). */
@@ -28,15 +28,16 @@ struct vly_keylog {
 struct vly_keys_start {
     const struct vly_crypto *crypto;   /* borrowed */
     const struct vly_suite_ops *suite; /* static */
-    const uint8_t *secret;             /* 32 bytes; NULL for plain */
-    uint64_t update_pkts;              /* 0: VLY_KEY_UPDATE_PKTS */
+    const uint8_t *secret;             /* 32 bytes, borrowed by the call; NULL for plain */
+    uint64_t update_pkts;              /* 0: VLY_KEY_UPDATE_PKTS; twice as many are the limit */
+    uint64_t forgery_limit_pkts;       /* 0: the suite's */
     struct vly_keylog keylog;
     uint64_t cid;
 };
 
-/* Keys in use: the suite's own, with the secret they came from. */
+/* The suite's keys, with the secret they came from. */
 struct vly_generation {
-    void *keys; /* NULL: none */
+    void *keys; /* NULL: none, or the suite is plain */
     uint8_t secret[VLY_KEY_BYTES];
 };
 
@@ -46,6 +47,7 @@ struct vly_send_keys {
     struct vly_generation now;
     uint64_t generation; /* its lowest bit is the key phase */
     uint64_t first_pn;   /* the first packet under it */
+    uint64_t next_pn;    /* what is sealed has this number or a higher one */
     bool acked;          /* one of them was acknowledged */
 };
 
@@ -59,6 +61,7 @@ struct vly_recv_keys {
     uint64_t forgeries;
 };
 
+/* Return 0 or VLY_E_NOMEM; `*out` is NULL then. */
 VLY_MUST_USE int vly_send_keys_new(struct vly_send_keys **out, const struct vly_keys_start *start);
 VLY_MUST_USE int vly_recv_keys_new(struct vly_recv_keys **out, const struct vly_keys_start *start);
 /* NULL is allowed. */
@@ -71,13 +74,14 @@ void vly_recv_keys_free(struct vly_recv_keys *k);
 VLY_MUST_USE int vly_send_keys_for(struct vly_send_keys *k, uint64_t pn, bool *phase);
 /* `pn` was acknowledged. */
 void vly_send_keys_on_ack(struct vly_send_keys *k, uint64_t pn);
-/* Seals packets that all are of the present generation. */
+/* Seals packets that all are of the present generation, with rising numbers (RULE 10: asserted,
+ * also from call to call). */
 void vly_send_keys_seal(struct vly_send_keys *k, struct vly_aead_job *jobs, size_t n);
 
 /* Opens one packet that came with this phase. Returns 0; VLY_E_AUTH: a forgery, nothing has changed
- * but its count (RULE 9, 13); VLY_E_LIMIT: that was one too many; VLY_E_PROTOCOL: it is genuine,
- * and an update too early (RULE 12); VLY_E_NOMEM. `keep_old_ns`: for how long after an update old
- * packets are still read, 3 PTO. */
+ * but its count (RULE 9, 13); VLY_E_LIMIT: likewise, and one too many; VLY_E_PROTOCOL: it is
+ * genuine, and an update too early (RULE 12); VLY_E_NOMEM. `keep_old_ns`: for how long after an
+ * update old packets are still read, 3 PTO. */
 VLY_MUST_USE int vly_recv_keys_open(struct vly_recv_keys *k, struct vly_aead_job *job, bool phase,
                                     uint64_t now_ns, uint64_t keep_old_ns);
 /* An ACK that covers `largest_pn` was sent. */

@@ -1,9 +1,9 @@
 /*
  * noise - the Noise handshakes XX and NNpsk0 with 25519, AESGCM, SHA256 (Noise revision 34).
  *
- * Messages are made and read in turn; the tokens of each stand in a table. A message that does not
- * verify ends the handshake: the state is not to be used again. Holds secrets: keep it in memory
- * from vly_crypto.secret_new.
+ * Messages are made and read in turn; the tokens of each stand in a table. After an error the state
+ * is not to be used again, unless it is put back to what it was: it owns nothing, so a copy will
+ * do. Holds secrets: keep it in memory from vly_crypto.secret_new.
  */
 #ifndef VLY_PROTO_NOISE_H
 #define VLY_PROTO_NOISE_H
@@ -41,11 +41,11 @@ struct vly_noise_start {
 void vly_noise_init(struct vly_noise *n, const struct vly_crypto *crypto,
                     const struct vly_noise_start *start);
 /* Appends our next message. Returns 0, VLY_E_STATE (it is not our turn), VLY_E_LIMIT (no room),
- * VLY_E_AUTH (the other side's public key has no shared secret). */
+ * VLY_E_AUTH (the other side's public key has no shared secret), VLY_E_NOMEM. */
 VLY_MUST_USE int vly_noise_write(struct vly_noise *n, struct vly_span payload, struct vly_wr *w);
 /* Reads the other side's next message; its payload goes to `payload`, which has room for
  * `message.len` bytes. Returns 0, VLY_E_STATE, VLY_E_MALFORMED (too short), VLY_E_AUTH (does not
- * verify). */
+ * verify), VLY_E_NOMEM. */
 VLY_MUST_USE int vly_noise_read(struct vly_noise *n, struct vly_span message, uint8_t *payload,
                                 size_t *payload_len);
 bool vly_noise_is_done(const struct vly_noise *n);

@@ -1,12 +1,15 @@
 /*
- * crypto - the backends of proto/crypto.h: the suite plain, HMAC-SHA256 and the system's
- * randomness.
+ * crypto - the backends of proto/crypto.h: libcrypto, libipsec-mb, libsodium (ristretto255), ISA-L
+ * (suite plain), and the system's randomness.
  */
 #ifndef VLY_CRYPTO_CRYPTO_H
 #define VLY_CRYPTO_CRYPTO_H
 
 #include "proto/crypto.h"
 #include "proto/seal.h"
+
+/* Bad tags that end a connection (SPEC 2.12): the limit of RFC 9001 6.6 for ChaCha20, for all. */
+#define VLY_FORGERY_LIMIT_PKTS (UINT64_C(1) << 36)
 
 /* CRC-32C, SPEC 2.1. Takes no keys (NULL). */
 extern const struct vly_suite_ops vly_suite_plain;
@@ -20,6 +23,9 @@ const struct vly_crypto *vly_crypto_system(void);
 /* The same with other randomness: the simulator's, a test's. */
 void vly_crypto_with_random(struct vly_crypto *out, void (*draw)(void *ctx, void *buf, size_t len),
                             void *ctx);
+
+/* Whether all memory for secrets so far could be locked (RLIMIT_MEMLOCK); true before the first. */
+bool vly_secrets_are_locked(void);
 
 /* What computes the sealed suites. AUTO: ipsec-mb where the processor has what it needs, else
  * libcrypto. */

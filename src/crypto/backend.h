@@ -1,0 +1,48 @@
+/*
+ * backend - the parts that system.c and choose.c make a struct vly_crypto of; private to this
+ * folder.
+ */
+#ifndef VLY_CRYPTO_BACKEND_H
+#define VLY_CRYPTO_BACKEND_H
+
+#include "crypto/crypto.h"
+
+/* Ends the process: for what cannot fail towards the engine. */
+_Noreturn void vly_crypto_give_up(const char *what);
+
+/* digest.c: the ops of struct vly_crypto of the same names, as are the others below. */
+void vly_digest_sha256(const struct vly_span *parts, size_t n, uint8_t out[32]);
+void vly_digest_sha512(const struct vly_span *parts, size_t n, uint8_t out[64]);
+void vly_digest_hmac(const uint8_t key[32], const struct vly_span *parts, size_t n,
+                     uint8_t out[VLY_MAC_BYTES]);
+
+/* curve.c */
+VLY_MUST_USE bool vly_curve_x25519(uint8_t out[32], const uint8_t secret[32],
+                                   const uint8_t point[32]);
+void vly_curve_x25519_public(uint8_t out[32], const uint8_t secret[32]);
+
+/* group.c */
+void vly_group_map(uint8_t out[32], const uint8_t hash[64]);
+void vly_group_scalar(uint8_t out[32], const uint8_t uniform[64]);
+VLY_MUST_USE bool vly_group_multiply(uint8_t out[32], const uint8_t scalar[32],
+                                     const uint8_t point[32]);
+
+/* secret.c */
+void *vly_secret_new(size_t len);
+void vly_secret_free(void *p, size_t len);
+void vly_secret_wipe(void *p, size_t len);
+
+/* aead_openssl.c: never NULL. aead_ipsec.c: NULL where the processor or the library is missing. */
+const struct vly_suite_ops *vly_openssl_suite(enum vly_suite id);
+
+/* The nonce of packet `number`: the IV, with the number XORed into its last 8 bytes. */
+static inline void vly_nonce(uint8_t nonce[VLY_IV_BYTES], const uint8_t iv[VLY_IV_BYTES],
+                             uint64_t number)
+{
+    for (unsigned i = 0; i < 4; i++)
+        nonce[i] = iv[i];
+    for (unsigned i = 0; i < 8; i++)
+        nonce[4 + i] = (uint8_t)(iv[4 + i] ^ (number >> (56 - 8 * i)));
+}
+
+#endif

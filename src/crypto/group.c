@@ -1,0 +1,43 @@
+/*
+ * group - ristretto255 (RFC 9496) by libsodium.
+ */
+#include "crypto/backend.h"
+
+#include <pthread.h>
+#include <sodium.h>
+#include <string.h>
+
+static void init(void)
+{
+    if (sodium_init() < 0)
+        vly_crypto_give_up("libsodium failed");
+}
+
+/* libsodium picks its code for the processor then. */
+static void init_once(void)
+{
+    static pthread_once_t done = PTHREAD_ONCE_INIT;
+
+    pthread_once(&done, init);
+}
+
+void vly_group_map(uint8_t out[32], const uint8_t hash[64])
+{
+    init_once();
+    (void)crypto_core_ristretto255_from_hash(out, hash);
+}
+
+void vly_group_scalar(uint8_t out[32], const uint8_t uniform[64])
+{
+    init_once();
+    crypto_core_ristretto255_scalar_reduce(out, uniform);
+}
+
+bool vly_group_multiply(uint8_t out[32], const uint8_t scalar[32], const uint8_t point[32])
+{
+    uint8_t own[32];
+
+    init_once();
+    memcpy(own, point, sizeof(own)); /* libsodium writes to `out` before it reads the point */
+    return crypto_scalarmult_ristretto255(out, scalar, own) == 0;
+}

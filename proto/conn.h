@@ -10,6 +10,7 @@
 
 #include "cc.h"
 #include "crypto.h"
+#include "frame.h"
 #include "recvbuf.h"
 #include "trace.h"
 
@@ -59,6 +60,7 @@ struct vly_conn_stats {
     uint64_t recv_window_bytes;
     uint64_t handshake_ns;
     uint64_t key_updates_sent, key_updates_received, forgeries;
+    uint64_t frames_sent[VLY_FRAME_TYPES], frames_received[VLY_FRAME_TYPES]; /* by type */
     uint64_t path_changes; /* server: the client's address changed, SPEC 3.2 */
     /* Time the sender spent unable to send, by cause. */
     uint64_t limited_cwnd_ns, limited_flow_ns, limited_pacing_ns, limited_app_ns;

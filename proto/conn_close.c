@@ -29,12 +29,13 @@ void vly_conn_end(struct vly_conn *c, int err, uint64_t now_ns)
     vly_ready_push(c->sh, c); /* so that the endpoint takes its deadline off */
 }
 
-void vly_conn_write_close(const struct vly_conn *c, struct vly_wr *w)
+void vly_conn_write_close(struct vly_conn *c, struct vly_wr *w)
 {
     enum vly_frame_type type = c->end.by_app ? VLY_FRAME_CLOSE_APP : VLY_FRAME_CLOSE;
     struct vly_span reason = {(const uint8_t *)c->end.reason, strlen(c->end.reason)};
 
     vly_frame_close_encode(w, type, c->end.code, reason);
+    c->stats.frames_sent[type]++;
 }
 
 /* One CLOSE without the send path, into a reply slot. When none is free the peer finds out by its
@@ -51,7 +52,8 @@ static void close_reply(struct vly_conn *c, uint64_t now_ns)
     w = vly_wr_init(reply->data, sizeof(reply->data));
     vly_data_header_encode(&w, &header);
     vly_conn_write_close(c, &w);
-    vly_conn_seal(c, header.pn, &w);
+    vly_conn_seal_later(c, header.pn, &w);
+    vly_conn_seal(c);
     reply->to = c->peer;
     reply->len = vly_wr_len(&w);
     c->sh->replies.n++;

@@ -2,7 +2,8 @@
  * conn_internal - the state of a connection, seen by conn*.c and endpoint.c alone.
  *
  * conn.c lifecycle, timers, the application's calls; conn_hello.c set-up; conn_recv.c packets in;
- * conn_ack.c acknowledgement and loss; conn_send.c packets out; conn_close.c the end.
+ * conn_ack.c acknowledgement and loss; conn_send.c packets out; conn_seal.c their protection;
+ * conn_close.c the end.
  */
 #ifndef VLY_PROTO_CONN_INTERNAL_H
 #define VLY_PROTO_CONN_INTERNAL_H
@@ -196,8 +197,12 @@ VLY_MUST_USE int vly_conn_detect_loss(struct vly_conn *c, uint64_t acked_bytes, 
 
 /* conn_send.c: appends datagrams to `b` (empty at first); false when nothing was. */
 bool vly_conn_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns);
-/* Seals and counts a DATA packet that ends at `w`. */
-void vly_conn_seal(struct vly_conn *c, uint64_t pn, struct vly_wr *w);
+
+/* conn_seal.c: a DATA packet that ends at `w`, header and all, is complete: counts it and leaves
+ * room for its tag. It stays in clear until vly_conn_seal. */
+void vly_conn_seal_later(struct vly_conn *c, uint64_t pn, struct vly_wr *w);
+/* Seals all of those, in one call. */
+void vly_conn_seal(struct vly_conn *c);
 
 /* conn_close.c */
 /* Ends the connection from our side for cause: sends one CLOSE, tells the application. */
@@ -209,7 +214,7 @@ void vly_conn_end(struct vly_conn *c, int err, uint64_t now_ns);
 void vly_conn_on_close_frame(struct vly_conn *c, bool by_app, uint64_t code, struct vly_span reason,
                              uint64_t now_ns);
 /* Writes the CLOSE frame of a closing connection. */
-void vly_conn_write_close(const struct vly_conn *c, struct vly_wr *w);
+void vly_conn_write_close(struct vly_conn *c, struct vly_wr *w);
 void vly_conn_closing_timer(struct vly_conn *c, uint64_t now_ns);
 
 #endif

@@ -277,6 +277,7 @@ static int frames_process(struct vly_conn *c, const struct vly_packet *p, bool *
 
         if (vly_frame_decode(&frame, &r) != 0)
             return protocol_error(in, VLY_CLOSE_FRAME_ENCODING); /* RULE 14 */
+        c->stats.frames_received[frame.type]++;
         *counted |= frame.eliciting;
         err = handlers[frame.type](c, in);
         if (err != 0)
@@ -293,6 +294,7 @@ static void closing_on_packet(struct vly_conn *c, const struct vly_packet *p)
     struct vly_frame frame;
 
     while (vly_rd_left(&r) > 0 && vly_frame_decode(&frame, &r) == 0) {
+        c->stats.frames_received[frame.type]++;
         if (frame.type == VLY_FRAME_CLOSE || frame.type == VLY_FRAME_CLOSE_APP) {
             vly_conn_end(c, c->end.err, p->now_ns);
             return;

@@ -25,7 +25,8 @@ struct build {
     struct vly_sent_item items[PACKET_ITEMS_MAX];
     unsigned n_items;
     bool counted;
-    bool repeats; /* holds data that was sent before */
+    bool repeats;          /* holds data that was sent before */
+    uint64_t *frames_sent; /* the connection's counters */
 };
 
 static bool has_content(const struct vly_conn *c)
@@ -84,6 +85,12 @@ static bool item_room(struct vly_conn *c, const struct build *b)
     return b->n_items < PACKET_ITEMS_MAX && vly_sentlog_reserve(&c->log, b->n_items + 1) == 0;
 }
 
+/* A frame was written from `at` on; its type stands first. */
+static void frame_done(struct build *b, const uint8_t *at)
+{
+    b->frames_sent[*at]++;
+}
+
 /* Notes a control frame that was just written; undoes it when it did not fit. Returns whether it is
  * in the packet. */
 static bool control_done(struct build *b, struct vly_wr before, enum vly_sent_kind kind,
@@ -93,6 +100,7 @@ static bool control_done(struct build *b, struct vly_wr before, enum vly_sent_ki
         b->w = before;
         return false;
     }
+    frame_done(b, before.pos);
     b->items[b->n_items++] = (struct vly_sent_item){.kind = (uint8_t)kind, .stream = stream};
     b->counted = true;
     return true;
@@ -113,11 +121,13 @@ static void write_conn_control(struct vly_conn *c, struct build *b)
     }
     if (c->path_response_pending && vly_wr_room(&b->w) > 9) {
         vly_frame_path_encode(&b->w, VLY_FRAME_PATH_RESPONSE, c->path_response);
+        b->frames_sent[VLY_FRAME_PATH_RESPONSE]++;
         c->path_response_pending = false;
         b->counted = true;
     }
     if (c->ping_pending && vly_wr_room(&b->w) > 1) {
         vly_frame_ping_encode(&b->w);
+        b->frames_sent[VLY_FRAME_PING]++;
         c->ping_pending = false;
         b->counted = true;
     }
@@ -186,6 +196,7 @@ static bool write_stream_data(struct vly_conn *c, struct vly_stream *s, struct b
         piece.fin = false;
     }
     vly_frame_stream_header_encode(&b->w, s->id, piece.offset, piece.len, piece.fin);
+    b->frames_sent[piece.fin ? VLY_FRAME_STREAM_FIN : VLY_FRAME_STREAM]++;
     assert(!b->w.failed && vly_wr_room(&b->w) >= piece.len);
     vly_sendbuf_take(&s->send, &piece, b->w.pos);
     b->w.pos += piece.len;
@@ -264,6 +275,7 @@ static void write_probe(struct vly_conn *c, struct build *b)
     }
     if (!b->counted) {
         vly_frame_ping_encode(&b->w);
+        b->frames_sent[VLY_FRAME_PING]++;
         b->counted = true;
     }
 }
@@ -283,6 +295,7 @@ static bool write_ack(struct vly_conn *c, struct build *b)
         b->w = before;
         return false;
     }
+    frame_done(b, before.pos);
     return true;
 }
 
@@ -293,6 +306,7 @@ static void write_floor(struct vly_conn *c, struct build *b, uint64_t pn)
         vly_wr_room(&b->w) < 9)
         return;
     vly_frame_floor_encode(&b->w, c->log.oldest);
+    b->frames_sent[VLY_FRAME_FLOOR]++;
     c->floor_pn = pn;
     c->floor_sent = c->log.oldest;
 }
@@ -314,16 +328,6 @@ static void maybe_skip(struct vly_conn *c, uint64_t now_ns)
         spacing = VLY_SKIP_MIN_PKTS;
     (void)vly_sentlog_append(&c->log, VLY_SENT_SKIPPED, now_ns, 0);
     c->skip_at_pn = c->log.next + spacing + r % spacing;
-}
-
-void vly_conn_seal(struct vly_conn *c, uint64_t pn, struct vly_wr *w)
-{
-    size_t len = vly_wr_len(w);
-
-    vly_seal_one(c->suite, NULL, pn, w->start, VLY_DATA_HEADER_BYTES, len);
-    w->pos += VLY_TAG_BYTES;
-    c->stats.packets_sent++;
-    c->stats.bytes_sent += len + VLY_TAG_BYTES;
 }
 
 /* The packet is complete: gives it its entry in the log. */
@@ -365,6 +369,7 @@ static void packet_fill_up(const struct vly_conn *c, struct build *b)
     if (!b->counted || room == 0 || room > 2 * STREAM_PIECE_MIN || c->streams.queue_head == NULL)
         return;
     memset(b->w.pos, VLY_FRAME_PADDING, room);
+    b->frames_sent[VLY_FRAME_PADDING] += room; /* one byte each */
     b->w.pos += room;
 }
 
@@ -403,7 +408,7 @@ static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool 
         vly_ackset_sent(&c->ackset);
         c->stats.acks_sent++;
     }
-    vly_conn_seal(c, header.pn, &b->w);
+    vly_conn_seal_later(c, header.pn, &b->w);
     packet_record(c, b, (uint32_t)vly_wr_len(&b->w));
     return vly_wr_len(&b->w);
 }
@@ -471,7 +476,7 @@ static bool send_data(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
 {
     unsigned max = c->sh->max_batch_pkts;
     enum vly_blocked why = VLY_BLOCKED_APP;
-    struct build build = {.now_ns = now_ns};
+    struct build build = {.now_ns = now_ns, .frames_sent = c->stats.frames_sent};
     bool stopped = false;
 
     if (c->log.next > VLY_VARINT_MAX - NUMBERS_LEFT_MIN) {
@@ -502,6 +507,7 @@ static bool send_data(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
         blocked_end(c, now_ns);
     if (stopped)
         blocked_begin(c, why, now_ns);
+    vly_conn_seal(c);
     b->ecn = c->ecn.off ? VLY_ECN_NONE : VLY_ECN_ECT0;
     if (b->n > 0 && vly_conn_offer_room(c) != 0)
         vly_conn_fail(c, VLY_E_NOMEM, VLY_CLOSE_NO_MEMORY, now_ns);
@@ -515,7 +521,7 @@ static bool send_hello(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     if (c->hello_due_ns > now_ns)
         return false;
     vly_conn_write_hello(c, &w);
-    vly_seal_one(c->suite, NULL, 0, b->data, vly_wr_len(&w), vly_wr_len(&w));
+    vly_seal_one(c->sh->crypto->plain, NULL, 0, b->data, vly_wr_len(&w), vly_wr_len(&w));
     batch_add(b, vly_wr_len(&w) + VLY_TAG_BYTES);
     c->stats.packets_sent++;
     c->stats.bytes_sent += b->len;
@@ -532,7 +538,7 @@ static bool send_accept(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns
     c->accept_pending = false;
     vly_conn_flight_sent(c, now_ns);
     vly_conn_write_accept(c, &w);
-    vly_seal_one(c->suite, NULL, 0, b->data, vly_wr_len(&w), vly_wr_len(&w));
+    vly_seal_one(c->sh->crypto->plain, NULL, 0, b->data, vly_wr_len(&w), vly_wr_len(&w));
     batch_add(b, vly_wr_len(&w) + VLY_TAG_BYTES);
     c->stats.packets_sent++;
     c->stats.bytes_sent += b->len;
@@ -553,7 +559,8 @@ static bool send_close(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     (void)vly_sentlog_append(&c->log, VLY_SENT_UNCOUNTED, now_ns, 0);
     vly_data_header_encode(&w, &header);
     vly_conn_write_close(c, &w);
-    vly_conn_seal(c, header.pn, &w);
+    vly_conn_seal_later(c, header.pn, &w);
+    vly_conn_seal(c);
     batch_add(b, vly_wr_len(&w));
     if (c->close_due_ns == VLY_NEVER && c->close_sent < 3)
         c->close_due_ns = c->close_until_ns - VLY_CLOSE_LINGER_NS + (VLY_MS(50) << c->close_sent++);

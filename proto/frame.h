@@ -20,6 +20,8 @@ enum vly_frame_type {
 #undef VLY_FRAME
 };
 
+#define VLY_FRAME_TYPES 0x1e /* all types are below: the size of an array of counters */
+
 /* The name in SPEC 4's table, "?" for a type that is not in it; static. */
 const char *vly_frame_name(uint8_t type);
 

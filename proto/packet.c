@@ -2,8 +2,7 @@
  * packet - encoders and decoders of the datagrams of SPEC 2.3 to 2.10, side by side.
  *
  * Every decoder is strict: it reads all fields from a sticky reader, then checks once that nothing
- * is missing and nothing is left over (RULE 14). FINISH has no codec: no sealed suite exists yet,
- * and plain drops it unread.
+ * is missing and nothing is left over (RULE 14).
  */
 #include "packet.h"
 
@@ -221,6 +220,28 @@ int vly_accept_decode(struct vly_accept *p, struct vly_span in)
     if (!is_complete(&r) || type != VLY_PACKET_ACCEPT)
         return VLY_E_MALFORMED;
     return p->client_cid == 0 || p->server_cid == 0 ? VLY_E_MALFORMED : 0;
+}
+
+/* SPEC 2.6 */
+void vly_finish_encode(struct vly_wr *w, const struct vly_finish *p)
+{
+    assert(p->server_cid != 0 && p->handshake.len > 0);
+    vly_wr_u8(w, VLY_PACKET_FINISH);
+    vly_wr_u64(w, p->server_cid);
+    vly_wr_bytes16(w, p->handshake);
+    leave_tag_room(w);
+}
+
+int vly_finish_decode(struct vly_finish *p, struct vly_span in)
+{
+    struct vly_rd r = vly_rd_init(in.data, in.len);
+    uint8_t type = vly_rd_u8(&r);
+
+    p->server_cid = vly_rd_u64(&r);
+    p->handshake = vly_rd_bytes16(&r, UINT16_MAX);
+    if (!is_complete(&r) || type != VLY_PACKET_FINISH)
+        return VLY_E_MALFORMED;
+    return p->server_cid == 0 || p->handshake.len == 0 ? VLY_E_MALFORMED : 0;
 }
 
 /* SPEC 2.7 */

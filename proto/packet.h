@@ -75,6 +75,11 @@ struct vly_accept {
     struct vly_span params;
 };
 
+struct vly_finish {
+    uint64_t server_cid;
+    struct vly_span handshake;
+};
+
 struct vly_versions {
     uint64_t client_cid;
     struct vly_span versions; /* u32 each, big-endian; at least one */
@@ -114,6 +119,9 @@ void vly_retry_encode(struct vly_wr *w, const struct vly_retry *p);
 VLY_MUST_USE int vly_retry_decode(struct vly_retry *p, struct vly_span in);
 void vly_accept_encode(struct vly_wr *w, const struct vly_accept *p);
 VLY_MUST_USE int vly_accept_decode(struct vly_accept *p, struct vly_span in);
+/* A FINISH without a message is VLY_E_MALFORMED. */
+void vly_finish_encode(struct vly_wr *w, const struct vly_finish *p);
+VLY_MUST_USE int vly_finish_decode(struct vly_finish *p, struct vly_span in);
 /* Offers version 1 only. */
 void vly_versions_encode(struct vly_wr *w, uint64_t client_cid);
 VLY_MUST_USE int vly_versions_decode(struct vly_versions *p, struct vly_span in);

@@ -51,6 +51,8 @@ struct vly_shared {
     struct vly_trace trace;
     struct vly_events events;
     struct vly_replies replies;
+    struct vly_aead_job jobs[VLY_BATCH_PKTS]; /* packets built and not sealed yet, conn_seal.c */
+    unsigned jobs_n;
     struct vly_conn *ready_head, *ready_tail;
     struct vly_conn *closed_head, *closed_tail; /* CLOSED still to be told */
 };

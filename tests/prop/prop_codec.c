@@ -213,7 +213,7 @@ static void random_answer(struct vly_prng *p, struct vly_wr *w)
     uint64_t cid = vly_prng_u64(p) | 1;
     struct vly_unknown unknown = {.server_cid = cid};
 
-    switch (vly_prng_below(p, 4)) {
+    switch (vly_prng_below(p, 5)) {
     case 0:
         vly_retry_encode(w, &(struct vly_retry){cid, random_bytes(p, buf, 1, VLY_COOKIE_MAX)});
         break;
@@ -221,6 +221,9 @@ static void random_answer(struct vly_prng *p, struct vly_wr *w)
         vly_versions_encode(w, cid);
         break;
     case 2:
+        vly_finish_encode(w, &(struct vly_finish){cid, random_bytes(p, buf, 1, sizeof(buf))});
+        break;
+    case 3:
         vly_prng_fill(p, unknown.token, sizeof(unknown.token));
         vly_unknown_encode(w, &unknown);
         break;

@@ -251,6 +251,16 @@ static int accept_again(struct vly_wr *w, struct vly_span in)
     return err;
 }
 
+static int finish_again(struct vly_wr *w, struct vly_span in)
+{
+    struct vly_finish p;
+    int err = vly_finish_decode(&p, in);
+
+    if (err == 0)
+        vly_finish_encode(w, &p);
+    return err;
+}
+
 /* The encoder offers version 1 alone: other lists are only decoded. */
 static int versions_again(struct vly_wr *w, struct vly_span in)
 {
@@ -308,6 +318,8 @@ static int packet_again(struct vly_wr *w, struct vly_span in)
         return retry_again(w, in);
     case VLY_PACKET_ACCEPT:
         return accept_again(w, in);
+    case VLY_PACKET_FINISH:
+        return finish_again(w, in);
     case VLY_PACKET_VERSIONS:
         return versions_again(w, in);
     case VLY_PACKET_UNKNOWN:

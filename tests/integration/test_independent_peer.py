@@ -17,6 +17,7 @@ PEER = SRC / "tests" / "support" / "volley_peer.py"
 sys.path.insert(0, str(PEER.parent))
 
 from peer import wire  # noqa: E402
+from peer.handshake import Security  # noqa: E402
 from peer.transport import Connection, TransportError  # noqa: E402
 from peer.xxh3 import xxh3_128  # noqa: E402
 
@@ -153,7 +154,7 @@ class Exchange(Case):
         """Runs the client to its end; returns its standard output and error."""
         done = subprocess.run(
             [sys.executable, "-B", PEER, command, "127.0.0.1", str(server.port), *map(str, args),
-             "--timeout", str(DEADLINE_S)],
+             "--plain", "--timeout", str(DEADLINE_S)],
             capture_output=True, text=True, timeout=2 * DEADLINE_S, check=False)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout, done.stderr
@@ -269,7 +270,7 @@ class Violations(Case):
 
     def ends_with(self, server, send):
         """The (name, code) with which the server closes after `send(connection)`."""
-        connection = Connection("127.0.0.1", server.port, timeout_s=DEADLINE_S)
+        connection = Connection("127.0.0.1", server.port, Security(plain=True), timeout_s=DEADLINE_S)
         connection.open_stream()
         send(connection)
         with self.assertRaises(TransportError) as caught:

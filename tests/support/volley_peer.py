@@ -6,16 +6,21 @@
     volley_peer.py ls HOST PORT [PATH]
     volley_peer.py decode HEX                              a packet or frames, field by field
 
-It speaks the suite plain and nothing else. The parts are in the folder peer.
+Without --plain the connection is sealed: with --psk FILE (32 bytes), or with keys, where --server-key (64 hex
+digits) names the server's, --accept-new believes any, and --identity FILE is this end's (32 bytes).
+The parts are in the folder peer.
 """
 
 import argparse
 import json
 import os
 import sys
+from pathlib import Path
 
 from peer import wire
 from peer.files import FileClient, FileError, signed
+from peer.handshake import Security, fingerprint
+from peer.keys import UPDATE_PACKETS
 from peer.transport import Connection, TransportError
 
 KINDS = {1: "file", 2: "directory", 3: "other"}
@@ -41,9 +46,24 @@ def decode(text):
         print("\n".join(wire.describe(record)))
 
 
+def security_of(options):
+    return Security(
+        plain=options.plain, psk=options.psk and read_key(options.psk),
+        secret=options.identity and read_key(options.identity),
+        server_key=options.server_key and bytes.fromhex(options.server_key), accept_new=options.accept_new,
+        suites=options.suite or ("aes-256-gcm", "chacha20-poly1305"))
+
+
+def read_key(path):
+    key = Path(path).read_bytes()
+    if len(key) != 32:
+        raise ValueError(f"{path} does not hold 32 bytes")
+    return key
+
+
 def connect_and_run(options):
-    connection = Connection(options.host, options.port, options.drop, options.seed, options.timeout,
-                            options.max_datagram)
+    connection = Connection(options.host, options.port, security_of(options), options.drop, options.seed,
+                            options.timeout, options.max_datagram, options.update_every)
     try:
         client = FileClient(connection)
         if options.command == "get":
@@ -62,7 +82,12 @@ def connect_and_run(options):
         raise
     finally:
         if options.stats:
-            stats = connection.stats | {"rtt_ms": round(connection.srtt * 1000, 3)}
+            stats = connection.stats | {
+                "rtt_ms": round(connection.srtt * 1000, 3), "suite": connection.handshake.suite,
+                "key_updates_sent": connection.send_keys.updates,
+                "key_updates_received": connection.receive_keys.updates,
+                "forgeries": connection.receive_keys.forgeries,
+                "server": connection.handshake.server_key and fingerprint(connection.handshake.server_key)}
             print(json.dumps(stats), file=sys.stderr)
 
 
@@ -78,6 +103,14 @@ def parse(arguments):
         one.add_argument("port", type=int)
         for operand in operands:
             one.add_argument(operand)
+        one.add_argument("--plain", action="store_true", help="no encryption")
+        one.add_argument("--psk", metavar="FILE")
+        one.add_argument("--identity", metavar="FILE")
+        one.add_argument("--server-key", metavar="HEX")
+        one.add_argument("--accept-new", action="store_true")
+        one.add_argument("--suite", action="append", choices=("aes-256-gcm", "chacha20-poly1305"))
+        one.add_argument("--update-every", type=int, default=UPDATE_PACKETS, metavar="N",
+                         help="new keys after so many packets (2^22)")
         one.add_argument("--drop", type=float, default=0, metavar="SHARE", help="lose packets, both ways")
         one.add_argument("--seed", type=int, help="of the losses and of all other randomness")
         one.add_argument("--timeout", type=float, default=60, metavar="S", help="for everything (60)")

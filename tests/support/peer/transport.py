@@ -12,6 +12,8 @@ import time
 from collections import deque
 
 from . import wire
+from .handshake import ClientHandshake, Untrusted
+from .keys import UPDATE_PACKETS, EarlyUpdate, OpenError
 from .wire import WireError, frame
 
 APPLICATION = b"volley-file/1"
@@ -20,6 +22,7 @@ FRAME_SPACE = PACKET_BYTES - wire.DATA_OVERHEAD
 STREAM_DATA = FRAME_SPACE - 32  # bytes of a STREAM frame, its header aside
 WINDOW = 1 << 20  # flow control: what may be under way to this side
 HANDSHAKE_S = 10
+HANDSHAKE_TIMER_S = 0.25
 KEEPALIVE_S = 15
 BATCH = 64  # datagrams read before anything is answered
 
@@ -154,12 +157,14 @@ class Link:
 class Connection:
     """An open connection: `connect` makes it, `run` lets it work until something is true."""
 
-    def __init__(self, host, port, drop=0.0, seed=None, timeout_s=60, max_datagram=65507):
+    def __init__(self, host, port, security, drop=0.0, seed=None, timeout_s=60, max_datagram=65507,
+                 update_pkts=UPDATE_PACKETS):
         self.rng = random.Random(seed)
+        self.update_pkts = update_pkts
         self.link = Link(host, port, drop, self.rng)
         self.deadline = time.monotonic() + timeout_s
         self.stats = self.link.stats
-        self.stats.update(dict.fromkeys(("duplicates", "resent", "probes", "missed", "floors"), 0))
+        self.stats.update(dict.fromkeys(("duplicates", "resent", "probes", "missed", "floors", "ignored"), 0))
         self.client_id = self.rng.randrange(1, 1 << 64)
         self.parameters = {
             "max_data": WINDOW, "max_stream_data": WINDOW, "max_streams": 16, "idle_timeout": 30000,
@@ -187,58 +192,72 @@ class Connection:
         self.stream_data = deque()  # (stream, offset, data, fin), new
         self.again = deque()  # items to be sent anew
         self.data_sent = 0  # sum of the highest offsets over all streams
-        self.srtt, self.rttvar, self.min_rtt = 0.333, 0.1665, None  # RFC 9002 section 6.2.2
+        self.srtt, self.rttvar, self.min_rtt = 0.1, 0.05, None
         self.pto_count = 0
         self.pto_base = 0.0  # when the last counted packet left or the last ACK came
         self.window, self.ssthresh, self.recovery_from = 10 * PACKET_BYTES, float("inf"), -1
-        self.connect()
+        self.connect(security)
 
     # Handshake (SPEC 3) ----------------------------------------------------------------------------------
 
-    def connect(self):
-        cookie, wait_s = b"", 0.25
+    def connect(self, security):
+        self.handshake = ClientHandshake(security, self.client_id, self.parameters)
+        cookie = b""
         deadline = min(self.deadline, time.monotonic() + HANDSHAKE_S)
         while time.monotonic() < deadline:
-            self.link.send(wire.encode_packet(
-                "HELLO", version=wire.VERSION, client_id=self.client_id, suites=bytes([wire.SUITE_PLAIN]),
-                cookie=cookie, handshake=b"", parameters=wire.encode_parameters(self.parameters)))
-            timer, retry = time.monotonic() + wait_s, False
-            while not retry and time.monotonic() < min(timer, deadline):
-                for datagram in self.link.receive(min(timer, deadline)):
+            self.link.send(self.handshake.hello(cookie))
+            timer, answered = min(time.monotonic() + HANDSHAKE_TIMER_S, deadline), False
+            while not answered and time.monotonic() < timer:
+                for datagram in self.link.receive(timer):
                     try:
                         packet = wire.decode_packet(datagram)
                     except WireError:
                         continue  # SPEC 2: dropped without an answer
                     if getattr(packet, "client_id", None) != self.client_id:
                         continue
-                    if packet.name == "ACCEPT":
-                        return self.accept(packet)
+                    if packet.name == "ACCEPT" and cookie and self.accept(packet):
+                        return
                     if packet.name == "RETRY":
-                        retry = not cookie  # the first is answered at once, a newer cookie kept for the timer
+                        answered = not cookie  # the first is answered at once, a newer cookie kept for the timer
                         cookie = packet.cookie
-                    elif packet.name == "REFUSE":
-                        name = wire.CLOSE_CODES[packet.code] if packet.code < len(wire.CLOSE_CODES) else "?"
-                        raise TransportError(f"refused: {name} {packet.reason.decode(errors='replace')}")
-                    elif packet.name == "VERSIONS" and wire.VERSION.to_bytes(4, "big") not in [
-                            packet.versions[i:i + 4] for i in range(0, len(packet.versions), 4)]:
-                        raise TransportError("the server speaks another version")
-            if not retry:
-                wait_s = min(2 * wait_s, 2)
+                    self.turned_away(packet)
         raise TransportError("no answer")
 
+    def turned_away(self, packet):
+        if packet.name == "REFUSE":
+            name = wire.CLOSE_CODES[packet.code] if packet.code < len(wire.CLOSE_CODES) else "?"
+            raise TransportError(f"refused: {name} {packet.reason.decode(errors='replace')}",
+                                 ("REFUSE", packet.code))
+        if packet.name == "VERSIONS" and wire.VERSION.to_bytes(4, "big") not in [
+                packet.versions[i:i + 4] for i in range(0, len(packet.versions), 4)]:
+            raise TransportError("the server speaks another version")
+
     def accept(self, packet):
-        if packet.version != wire.VERSION or packet.suite != wire.SUITE_PLAIN or packet.handshake:
-            raise TransportError("the server accepts what was not offered")
-        self.server_id = packet.server_id
         try:
-            self.peer = wire.with_defaults(wire.decode_parameters(packet.parameters))
+            if not self.handshake.accepted(packet):
+                self.stats["ignored"] += 1
+                return False
         except WireError as error:
             raise TransportError(f"the server's parameters: {error}") from error
+        except Untrusted as error:
+            raise TransportError(str(error)) from error
+        self.server_id, self.peer = self.handshake.server_id, self.handshake.peer
+        self.send_keys, self.receive_keys = self.handshake.send_keys, self.handshake.receive_keys
+        self.send_keys.update_pkts = self.update_pkts
         self.idle_s = min(self.peer["idle_timeout"], self.parameters["idle_timeout"]) / 1000
         self.data_send_limit = self.peer["max_data"]
         self.last_heard = time.monotonic()
+        self.send_finish()
         self.control.append(frame("PING"))  # something at once: the server now knows its ACCEPT came
         self.flush()
+        return True
+
+    def send_finish(self):
+        """At once, then by the timer until a DATA packet could be opened."""
+        self.finish_at = None
+        if self.handshake.finish and not self.received.ranges:
+            self.link.send(self.handshake.finish)
+            self.finish_at = time.monotonic() + HANDSHAKE_TIMER_S
 
     # What the application uses ---------------------------------------------------------------------------
 
@@ -301,6 +320,7 @@ class Connection:
                   max(self.last_heard, self.last_ping) + KEEPALIVE_S]
         timers += [self.ack_at] if self.ack_at is not None else []
         timers += [self.pto_at()] if self.unacked else []
+        timers += [self.finish_at] if self.finish_at is not None else []
         try:
             for datagram in self.link.receive(min(timers)):
                 self.on_datagram(datagram, time.monotonic())
@@ -316,38 +336,40 @@ class Connection:
         if now >= max(self.last_heard, self.last_ping) + KEEPALIVE_S:
             self.last_ping = now
             self.control.append(frame("PING"))
+        if self.finish_at is not None and now >= self.finish_at:
+            self.send_finish()
         if self.unacked and now >= self.pto_at():
             self.probe(now)
         self.flush()
 
     def on_datagram(self, datagram, now):
+        self.on_unknown(datagram)
+        if self.closed:
+            return
         try:
-            packet = wire.decode_packet(datagram)
-        except WireError:
+            number, body = self.open(datagram, now)
+        except (OpenError, WireError):
             return
-        if packet.name == "UNKNOWN" and packet.server_id == self.server_id:
-            if packet.reset_token == self.peer["reset_token"]:
-                self.closed = TransportError("the server does not know the connection any more")
-        if packet.name != "DATA" or packet.connection_id != self.client_id or self.closed:
-            return
+        except EarlyUpdate as error:
+            raise Violation("KEY_UPDATE", "the peer's key update came too early") from error
         self.last_heard = now
-        if packet.number in self.received:
+        if number in self.received:
             self.stats["duplicates"] += 1
             return
         try:
-            frames = wire.decode_frames(packet.frames)
+            frames = wire.decode_frames(body)
         except WireError as error:
             raise Violation("FRAME_ENCODING", str(error)) from error
         at_once = False
         for one in frames:
-            at_once |= self.on_frame(one, packet.number, now) is True
+            at_once |= self.on_frame(one, number, now) is True
         # Only now that it is processed does the packet count as received (SPEC 5.1).
-        ahead = packet.number - self.received.largest
+        ahead = number - self.received.largest
         at_once |= ahead != 1  # out of order, or a new gap
         if ahead > 0:
             self.largest_time = now
             self.stats["missed"] += ahead - 1  # lost, late, or skipped (SPEC 5.5): nothing waits for them
-        self.received.add(packet.number)
+        self.received.add(number)
         self.arrivals.append(now)
         if any(one.name not in wire.NOT_ELICITING for one in frames):
             self.unacknowledged += 1
@@ -356,6 +378,24 @@ class Connection:
             if at_once or self.unacknowledged >= min(max(recent, 2), 64):
                 latest = now
             self.ack_at = latest if self.ack_at is None else min(self.ack_at, latest)
+
+    def open(self, datagram, now):
+        """(packet number, frames) of a DATA packet to this side."""
+        phase, ident, number, header, sealed = wire.split_data(datagram)
+        if ident != self.client_id:
+            raise WireError("for another connection")
+        return number, self.receive_keys.open(phase, number, header, sealed, now, 3 * self.pto())
+
+    def on_unknown(self, datagram):
+        if datagram[:1] != b"\x06":
+            return
+        try:
+            packet = wire.decode_packet(datagram)
+        except WireError:
+            return
+        if (packet.name == "UNKNOWN" and packet.server_id == self.server_id
+                and packet.reset_token == self.peer["reset_token"]):
+            self.closed = TransportError("the server does not know the connection any more")
 
     def on_frame(self, one, number, now):
         """Handles a frame; True when it wants its acknowledgement at once (SPEC 5.1)."""
@@ -439,6 +479,7 @@ class Connection:
         for low, high in ack.ranges:
             if high >= self.next_number or any(low <= number <= high for number in self.skipped):
                 raise Violation("PROTOCOL_VIOLATION", "ACK of a number that was never sent")
+            self.send_keys.on_acked(high)
         newly = [number for number in self.unacked if any(low <= number <= high for low, high in ack.ranges)]
         if ack.largest in newly:
             delay = min(ack.delay, self.peer["max_ack_delay"]) / 1e6
@@ -475,9 +516,11 @@ class Connection:
         self.srtt = 0.875 * self.srtt + 0.125 * sample
 
     def pto_at(self):
-        """SPEC 5.4."""
-        pto = self.srtt + max(4 * self.rttvar, 0.001) + self.peer["max_ack_delay"] / 1e6
-        return self.pto_base + min(pto * 2 ** self.pto_count, 2)
+        return self.pto_base + min(self.pto() * 2 ** self.pto_count, max(0.5, self.pto()))
+
+    def pto(self):
+        """SPEC 5.4, not doubled."""
+        return self.srtt + max(4 * self.rttvar, 0.001) + self.peer["max_ack_delay"] / 1e6
 
     def probe(self, now):
         """Sends up to two of the oldest items anew, whatever the window says. Declares nothing lost."""
@@ -552,7 +595,8 @@ class Connection:
             item.times[number] = now
             self.unacked[number] = item
             self.pto_base = now
-        self.link.send(wire.encode_packet("DATA", connection_id=self.server_id, number=number, frames=body))
+        self.link.send(self.send_keys.seal(
+            lambda phase: wire.data_header(phase, self.server_id, number), number, body))
 
     def ack_frames(self, now, space):
         """The ACK, and FLOOR when it rose by much."""
@@ -568,6 +612,7 @@ class Connection:
         else:
             return
         yield ack
+        self.receive_keys.on_ack_sent()
         self.ack_at, self.unacknowledged = None, 0
         floor = min(self.unacked, default=self.next_number)
         if floor >= self.floor_sent + 128 and space - len(ack) >= 9:
@@ -589,8 +634,7 @@ class Connection:
 
     def is_close(self, datagram):
         try:
-            packet = wire.decode_packet(datagram)
-            return (packet.name == "DATA" and packet.connection_id == self.client_id
-                    and any(one.name.startswith("CLOSE") for one in wire.decode_frames(packet.frames)))
-        except WireError:
+            _, body = self.open(datagram, time.monotonic())
+            return any(one.name.startswith("CLOSE") for one in wire.decode_frames(body))
+        except (OpenError, EarlyUpdate, WireError):
             return False

@@ -8,16 +8,21 @@ from struct import pack, unpack
 from types import SimpleNamespace
 
 VERSION = 0x564C5901
-SUITE_PLAIN = 0x01
+SUITE_PLAIN, SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305 = 0x01, 0x02, 0x03
+SUITES = {"plain": SUITE_PLAIN, "aes-256-gcm": SUITE_AES_256_GCM,
+          "chacha20-poly1305": SUITE_CHACHA20_POLY1305}
+METHODS = {"keys": 1, "psk": 2, "code": 3}  # SPEC 3.1
 VARINT_MAX = (1 << 62) - 1
 TAG_BYTES = 16
-DATA_OVERHEAD = 17 + TAG_BYTES  # what a DATA packet needs besides its frames
+DATA_HEADER = 17
+DATA_OVERHEAD = DATA_HEADER + TAG_BYTES  # what a DATA packet needs besides its frames
 HELLO_BYTES = 1200
 REASON_BYTES = 128
 ACK_RANGES = 256
 
 CLOSE_CODES = ("NO_ERROR INTERNAL PROTOCOL_VIOLATION FRAME_ENCODING FLOW_CONTROL STREAM_LIMIT STREAM_STATE "
-               "FINAL_SIZE NO_MEMORY PARAMETER SUITE APPLICATION BUSY TIMEOUT").split()  # SPEC 8, from 0
+               "FINAL_SIZE NO_MEMORY PARAMETER SUITE APPLICATION BUSY TIMEOUT METHOD AUTH KEY_UPDATE AEAD_LIMIT "
+               "ACCESS").split()  # SPEC 8, from 0
 
 
 class WireError(Exception):
@@ -219,6 +224,21 @@ def decode_packet(datagram):
     if packet.name == "DATA" and (packet.number > VARINT_MAX or not packet.frames):
         raise WireError("a DATA packet out of its limits")
     return packet
+
+
+def data_header(phase, connection_id, number):
+    """SPEC 2.9; it is also the associated data of sealed suites."""
+    return pack(">BQQ", 0x40 | phase, connection_id, number)
+
+
+def split_data(datagram):
+    """(phase, connection id, number, header, what is sealed) of a DATA packet, not verified."""
+    if len(datagram) <= DATA_OVERHEAD or datagram[0] & 0xFE != 0x40:
+        raise WireError("no DATA packet")
+    _, connection_id, number = unpack(">BQQ", datagram[:DATA_HEADER])
+    if number > VARINT_MAX:
+        raise WireError("a packet number above 2^62 - 1")
+    return datagram[0] & 1, connection_id, number, datagram[:DATA_HEADER], datagram[DATA_HEADER:]
 
 
 def encode_packet(name, **fields):

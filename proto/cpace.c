@@ -93,7 +93,6 @@ void vly_cpace_init(struct vly_cpace *c, const struct vly_crypto *crypto,
     vly_cpace_generator(crypto, start, generator);
     is_element = crypto->group_multiply(c->share, c->scalar, generator);
     assert(is_element); /* else the scalar is zero: there is no randomness */
-    (void)is_element;
     crypto->wipe(generator, sizeof(generator));
 }
 

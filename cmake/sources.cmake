@@ -11,11 +11,16 @@ function(volley_library name)
     add_library(${name} STATIC ${sources})
 endfunction()
 
+# Takes the files whose name without .c matches the pattern out of a library.
+function(volley_without name pattern)
+    get_target_property(sources ${name} SOURCES)
+    list(FILTER sources EXCLUDE REGEX "/(${pattern})\\.c$")
+    set_target_properties(${name} PROPERTIES SOURCES "${sources}")
+endfunction()
+
 # Takes main.c and cmd_*.c out of a library made of a program's folder.
 function(volley_without_commands name)
-    get_target_property(sources ${name} SOURCES)
-    list(FILTER sources EXCLUDE REGEX "/(main|cmd_[a-z0-9_]+)\\.c$")
-    set_target_properties(${name} PROPERTIES SOURCES "${sources}")
+    volley_without(${name} "main|cmd_[a-z0-9_]+")
 endfunction()
 
 # Program `name` from all files that match the patterns.

@@ -32,8 +32,19 @@ void *vly_secret_new(size_t len);
 void vly_secret_free(void *p, size_t len);
 void vly_secret_wipe(void *p, size_t len);
 
-/* aead_openssl.c: never NULL. aead_ipsec.c: NULL where the processor or the library is missing. */
+/* aead_openssl.c: every sealed suite. */
 const struct vly_suite_ops *vly_openssl_suite(enum vly_suite id);
+
+/* aead_ipsec.c: NULL where the processor lacks what it needs, or the library was not built in. */
+#ifdef VLY_HAVE_IPSEC_MB
+const struct vly_suite_ops *vly_ipsec_suite(enum vly_suite id);
+#else
+static inline const struct vly_suite_ops *vly_ipsec_suite(enum vly_suite id)
+{
+    (void)id;
+    return NULL;
+}
+#endif
 
 /* The nonce of packet `number`: the IV, with the number XORed into its last 8 bytes. */
 static inline void vly_nonce(uint8_t nonce[VLY_IV_BYTES], const uint8_t iv[VLY_IV_BYTES],

@@ -23,7 +23,11 @@ bool vly_backend_parse(const char *name, enum vly_backend *out)
 
 static const struct vly_suite_ops *suite_of(enum vly_backend backend, enum vly_suite id)
 {
-    return backend == VLY_BACKEND_IPSEC_MB ? NULL : vly_openssl_suite(id);
+    const struct vly_suite_ops *ipsec = NULL;
+
+    if (backend != VLY_BACKEND_OPENSSL)
+        ipsec = vly_ipsec_suite(id);
+    return ipsec != NULL || backend == VLY_BACKEND_IPSEC_MB ? ipsec : vly_openssl_suite(id);
 }
 
 int vly_crypto_choose(struct vly_crypto *c, enum vly_backend backend, const char *suite)

@@ -5,7 +5,6 @@
 
 #include <pthread.h>
 #include <sodium.h>
-#include <string.h>
 
 static void init(void)
 {
@@ -35,9 +34,6 @@ void vly_group_scalar(uint8_t out[32], const uint8_t uniform[64])
 
 bool vly_group_multiply(uint8_t out[32], const uint8_t scalar[32], const uint8_t point[32])
 {
-    uint8_t own[32];
-
     init_once();
-    memcpy(own, point, sizeof(own)); /* libsodium writes to `out` before it reads the point */
-    return crypto_scalarmult_ristretto255(out, scalar, own) == 0;
+    return crypto_scalarmult_ristretto255(out, scalar, point) == 0;
 }

@@ -5,7 +5,7 @@
  *      0   8  magic "VOLLEY\r\n"            0   1  type
  *      8   1  version = 1                   1   1  flags
  *      9   1  suite                         2   2  zero
- *     10   2  handshake bytes = 0           4   4  length of the body
+ *     10   2  handshake bytes               4   4  length of the body
  *     12   4  max_streams                   8   8  stream
  *     16   4  data_max                     16   n  body
  *     20   4  idle_timeout
@@ -30,7 +30,7 @@ void vly_tcp_preface_encode(const struct vly_tcp_preface *p, uint8_t out[VLY_TCP
     vly_wr_bytes(&w, magic, sizeof magic);
     vly_wr_u8(&w, VLY_TCP_VERSION);
     vly_wr_u8(&w, p->suite);
-    vly_wr_u16(&w, 0);
+    vly_wr_u16(&w, p->handshake_bytes);
     vly_wr_u32(&w, p->max_streams);
     vly_wr_u32(&w, p->data_max_bytes);
     vly_wr_u32(&w, p->idle_timeout_ms);
@@ -57,7 +57,6 @@ static int application_decode(struct vly_tcp_preface *p, const uint8_t *in)
 int vly_tcp_preface_decode(struct vly_tcp_preface *p, struct vly_span in)
 {
     struct vly_rd r;
-    uint16_t handshake_bytes;
 
     if (memcmp(in.data, magic, in.len < sizeof magic ? in.len : sizeof magic) != 0)
         return VLY_E_PROTOCOL;
@@ -67,14 +66,13 @@ int vly_tcp_preface_decode(struct vly_tcp_preface *p, struct vly_span in)
         return VLY_E_AGAIN;
     r = vly_rd_init(in.data + sizeof magic + 1, VLY_TCP_PREFACE_BYTES - sizeof magic - 1);
     p->suite = vly_rd_u8(&r);
-    handshake_bytes = vly_rd_u16(&r);
+    p->handshake_bytes = vly_rd_u16(&r);
     p->max_streams = vly_rd_u32(&r);
     p->data_max_bytes = vly_rd_u32(&r);
     p->idle_timeout_ms = vly_rd_u32(&r);
     p->credit_bytes = vly_rd_u64(&r);
-    if (p->suite != VLY_SUITE_PLAIN)
-        return VLY_E_SUITE;
-    if (handshake_bytes != 0 || p->max_streams > VLY_TCP_STREAMS_MAX || p->data_max_bytes == 0 ||
+    if (p->handshake_bytes > (p->suite == VLY_SUITE_PLAIN ? 0 : VLY_HANDSHAKE_MAX) ||
+        p->max_streams > VLY_TCP_STREAMS_MAX || p->data_max_bytes == 0 ||
         p->data_max_bytes > VLY_TCP_DATA_MAX || p->credit_bytes > VLY_VARINT_MAX ||
         p->idle_timeout_ms < IDLE_MIN_MS || p->idle_timeout_ms > VLY_TCP_IDLE_MAX_MS)
         return VLY_E_MALFORMED;

@@ -8,6 +8,7 @@
 #ifndef VLY_NET_TCP_FRAME_H
 #define VLY_NET_TCP_FRAME_H
 
+#include "proto/handshake.h"
 #include "proto/wire.h"
 
 #define VLY_TCP_PREFACE_BYTES 64u
@@ -21,7 +22,8 @@
 
 /* What each end says first. */
 struct vly_tcp_preface {
-    uint8_t suite;            /* enum vly_suite: plain */
+    uint8_t suite;            /* enum vly_suite; which are known is the caller's matter */
+    uint16_t handshake_bytes; /* that follow: none in plain, nor where a server refuses */
     uint32_t max_streams;     /* streams of the other end open at a time */
     uint32_t data_max_bytes;  /* largest content of a record this end reads */
     uint32_t idle_timeout_ms; /* silence after which this end gives up */
@@ -64,7 +66,7 @@ struct vly_tcp_control {
 
 void vly_tcp_preface_encode(const struct vly_tcp_preface *p, uint8_t out[VLY_TCP_PREFACE_BYTES]);
 /* Returns 0, VLY_E_AGAIN (it goes on), VLY_E_PROTOCOL (that is no preface), VLY_E_VERSION,
- * VLY_E_SUITE, VLY_E_MALFORMED (a value out of its limits). */
+ * VLY_E_MALFORMED (a value out of its limits). */
 VLY_MUST_USE int vly_tcp_preface_decode(struct vly_tcp_preface *p, struct vly_span in);
 
 void vly_tcp_header_encode(const struct vly_tcp_header *h, uint8_t out[VLY_TCP_HEADER_BYTES]);

@@ -1,6 +1,8 @@
 /*
- * tcp_in - what arrives on a TCP connection: the preface, then records, handed on as they come.
+ * tcp_in - what arrives on a TCP connection: the preface, then records, in blocks when it is
+ * sealed, handed on as they come.
  *
+ * Nothing of a block is looked at before it verified (RULE 9), and nothing after one that did not.
  * Content is never kept here: it goes from the read buffer to the link's user at once. Only the
  * beginning of a preface or of a control record is, when a read ends within it. Whatever the peer
  * may not do closes the connection with a code of SPEC 8.
@@ -145,6 +147,9 @@ static int close_error(uint64_t code)
         return VLY_E_BUSY;
     case VLY_CLOSE_APPLICATION:
         return VLY_E_REFUSED;
+    case VLY_CLOSE_METHOD:
+    case VLY_CLOSE_AUTH:
+        return VLY_E_AUTH;
     case VLY_CLOSE_TIMEOUT:
         return VLY_E_LOST;
     default:
@@ -197,18 +202,22 @@ static void on_control(struct tcp_link *l, const struct vly_tcp_control *c)
 
 /* ---- bytes ---- */
 
-/* Keeps bytes until there are `wanted`. Returns whether there are. */
-static bool gather(struct tcp_link *l, struct vly_span *data, size_t wanted)
+bool tcp_gather(uint8_t *kept, size_t *kept_len, struct vly_span *data, size_t wanted)
 {
-    size_t len = wanted - l->in.kept_len;
+    size_t len = wanted - *kept_len;
 
     if (len > data->len)
         len = data->len;
-    memcpy(l->in.kept + l->in.kept_len, data->data, len);
-    l->in.kept_len += len;
+    memcpy(kept + *kept_len, data->data, len);
+    *kept_len += len;
     data->data += len;
     data->len -= len;
-    return l->in.kept_len == wanted;
+    return *kept_len == wanted;
+}
+
+static bool gather(struct tcp_link *l, struct vly_span *data, size_t wanted)
+{
+    return tcp_gather(l->in.kept, &l->in.kept_len, data, wanted);
 }
 
 static struct vly_span kept(const struct tcp_link *l, size_t from)
@@ -225,7 +234,7 @@ static void on_preface_bytes(struct tcp_link *l, struct vly_span *data)
     if (err == VLY_E_AGAIN)
         return;
     l->in.kept_len = 0;
-    tcp_on_preface(l, err);
+    tcp_handshake_on_preface(l, l->in.kept, err);
 }
 
 static void on_body(struct tcp_link *l)
@@ -266,22 +275,80 @@ static void on_record_bytes(struct tcp_link *l, struct vly_span *data)
         on_body(l);
 }
 
-void tcp_take(struct tcp_link *l, struct vly_span data)
+static void on_records(struct tcp_link *l, struct vly_span *data)
 {
-    while (data.len > 0 && (l->state == LINK_PREFACE || l->state == LINK_OPEN)) {
+    if (l->in.data_left > 0)
+        on_content(l, data);
+    else
+        on_record_bytes(l, data);
+}
+
+void tcp_take_refusal(struct tcp_link *l, struct vly_span *data)
+{
+    struct vly_tcp_header *h = &l->in.header;
+    int err = 0;
+
+    if (l->in.kept_len < VLY_TCP_HEADER_BYTES) {
+        (void)gather(l, data, VLY_TCP_HEADER_BYTES);
+        err = vly_tcp_header_decode(h, kept(l, 0));
+    }
+    if (err == VLY_E_AGAIN)
+        return;
+    if (err != 0 || h->type != VLY_TCP_CLOSE || h->flags != 0)
+        tcp_end(l, VLY_E_PROTOCOL, 0, "it answers in clear");
+    else if (gather(l, data, VLY_TCP_HEADER_BYTES + h->length))
+        on_body(l);
+}
+
+/* One block, as far as it is there. That one does not verify is no accident over TCP. */
+static void on_blocks(struct tcp_link *l, struct vly_tcp_bytes *in)
+{
+    struct vly_span text;
+    int err = vly_tcp_seal_open(&l->seal, in, &text);
+
+    if (err == VLY_E_NOMEM) {
+        tcp_close(l, err, false, VLY_CLOSE_NO_MEMORY, "out of memory");
+    } else if (l->state == LINK_HANDSHAKE) {
+        if (err != 0 || text.len > 0)
+            tcp_handshake_on_proof(l, err == 0);
+    } else if (err != 0) {
+        tcp_end(l, VLY_E_LOST, 0, "what arrived does not verify: it was changed on the way");
+    }
+    while (text.len > 0 && l->state == LINK_OPEN)
+        on_records(l, &text);
+}
+
+static bool is_reading(const struct tcp_link *l)
+{
+    return l->state >= LINK_PREFACE && l->state <= LINK_OPEN;
+}
+
+void tcp_take(struct tcp_link *l, struct vly_tcp_bytes in)
+{
+    while (in.len > 0 && is_reading(l)) {
+        struct vly_span data = {in.data, in.len};
+
+        if (l->sealed) {
+            on_blocks(l, &in);
+            continue;
+        }
         if (l->state == LINK_PREFACE)
             on_preface_bytes(l, &data);
-        else if (l->in.data_left > 0)
-            on_content(l, &data);
+        else if (l->state == LINK_HANDSHAKE)
+            tcp_handshake_take(l, &data);
         else
-            on_record_bytes(l, &data);
+            on_records(l, &data);
+        in.data += in.len - data.len;
+        in.len = data.len;
     }
 }
 
 static void on_end_of_stream(struct tcp_link *l)
 {
+    if (l->state == LINK_HANDSHAKE)
+        tcp_handshake_on_gone(l);
     tcp_end(l, VLY_E_LOST, 0,
-            l->state == LINK_PREFACE
+            l->state < LINK_OPEN
                 ? "it closed the connection before it answered; is it 'volley serve --tcp'?"
                 : "the other end is gone");
 }
@@ -307,7 +374,7 @@ void tcp_read(struct tcp_link *l)
         }
         l->quiet_since_ns = vly_clock_now_ns();
         l->pinged = false;
-        tcp_take(l, (struct vly_span){.data = in, .len = (size_t)n});
+        tcp_take(l, (struct vly_tcp_bytes){.data = in, .len = (size_t)n});
         if (l->state == LINK_OVER || ((size_t)n < READ_AGAIN_BYTES && l->broken == 0))
             break;
     }

@@ -1,35 +1,51 @@
 /*
- * tcp_internal - a TCP connection as tcp_link.c (calls and streams), tcp_in.c (records in),
- * tcp_out.c (records out) and tcp_transport.c (loop, timers, listening) share it.
+ * tcp_internal - a TCP connection as tcp_link.c (calls and streams), tcp_handshake.c (how it
+ * begins), tcp_in.c (records in), tcp_out.c (records out) and tcp_transport.c (loop, timers,
+ * listening) share it.
  *
- *     CONNECTING --connected--> PREFACE --the peer's preface--> OPEN --close()--> CLOSING
+ *     CONNECTING --connected--> PREFACE --the peer's preface, plain--> OPEN --close()--> CLOSING
+ *     PREFACE --the peer's preface, sealed--> HANDSHAKE --the peer holds its key--> OPEN
  *     any state but CLOSING --CLOSE, failure, silence--> OVER        CLOSING --end, 500 ms--> OVER
  *
  * Flow control is by credit for each stream, as over UDP: an end that does not consume one stream
  * still reads the others, above all the control stream, so nothing waits for what waits for it; the
  * socket itself is always read. What an end holds for a peer is bounded: credit times streams for
- * what its user keeps, one shared read buffer, and OUT_BYTES of records on their way out. The
+ * what its user keeps, one shared read buffer, and OUT_BYTES of records on their way out; of a
+ * sealed link also those records once more as blocks, and one block that came in part. A stranger
+ * can make it hold a struct tcp_handshake with its keys and the first page of that buffer. The
  * credit is larger than the kernel's own buffers, so it never is what limits a stream that is
  * consumed.
  *
  * Invariant: events are emitted from tcp_pump and tcp_tick alone; calls only change state, write,
- * and wake. A link is freed by tcp_finish, at the end of either.
+ * and wake. A link is freed by tcp_finish, at the end of either. On a sealed transport nothing but
+ * the handshake and a server's refusal is ever sent or believed in clear: `sealed` is set before
+ * OPEN and never taken back.
  */
 #ifndef VLY_NET_TCP_INTERNAL_H
 #define VLY_NET_TCP_INTERNAL_H
 
 #include "net/addr.h"
 #include "net/offload.h"
+#include "net/security.h"
 #include "net/tcp_frame.h"
+#include "net/tcp_seal.h"
 #include "net/tcp_socket.h"
 #include "net/transport_internal.h"
 
 #define TCP_STREAMS_MAX 256u           /* of the peer, open at a time */
 #define TCP_CONTENT_BYTES (256u << 10) /* of one record that we make */
 #define TCP_OUT_BYTES (TCP_CONTENT_BYTES + (64u << 10))
+#define TCP_WIRE_BYTES VLY_TCP_SEALED_BYTES(TCP_OUT_BYTES)
 #define TCP_IN_BYTES (256u << 10)
 
-enum tcp_link_state { LINK_CONNECTING, LINK_PREFACE, LINK_OPEN, LINK_CLOSING, LINK_OVER };
+enum tcp_link_state {
+    LINK_CONNECTING,
+    LINK_PREFACE,
+    LINK_HANDSHAKE,
+    LINK_OPEN,
+    LINK_CLOSING,
+    LINK_OVER
+};
 
 struct tcp_stream {
     struct tcp_stream *next;         /* of the link's streams */
@@ -46,15 +62,20 @@ struct tcp_stream {
     bool wants_room;
 };
 
-/* Records on their way: the bytes [pos, len), then `file_left` bytes of a file. */
+/* Records on their way: the bytes [pos, len), then `file_left` bytes of a file, never of a sealed
+ * link. There records are made in `text`, and `data` holds blocks. */
 struct tcp_out {
-    uint8_t *data; /* owned, TCP_OUT_BYTES; NULL until something is sent */
+    uint8_t *data; /* owned, TCP_WIRE_BYTES; NULL until something is sent */
     size_t pos, len;
+    uint8_t *text; /* owned, TCP_OUT_BYTES; NULL until the link is sealed */
+    size_t text_len;
     int file_fd; /* owned while file_left > 0 */
     uint64_t file_offset;
     size_t file_left;
     bool blocked; /* the socket is full */
 };
+
+struct tcp_handshake; /* tcp_handshake.c */
 
 struct tcp_link {
     struct vly_link base; /* first: a link is its tcp_link */
@@ -83,6 +104,12 @@ struct tcp_link {
     uint64_t turn_bytes; /* taken in this pump */
     bool used_sendfile;
 
+    struct tcp_handshake *handshake; /* owned; NULL in plain, and from OPEN on */
+    bool sealed;                     /* `seal` is in use: for all that follows */
+    struct vly_tcp_seal seal;
+    bool has_peer_key;
+    uint8_t peer_key[VLY_PUBLIC_KEY_BYTES];
+
     struct vly_tcp_preface peer; /* valid from OPEN on */
     struct {
         struct vly_tcp_header header;
@@ -110,7 +137,9 @@ struct tcp_transport {
     struct vly_transport base; /* first */
     struct vly_transport_spec spec;
     struct vly_tcp_options socket_opt;
+    struct vly_net_security *security; /* owned; NULL: plain */
     uint64_t timeout_ns, credit_bytes;
+    uint64_t generation_blocks; /* tests only: of the links to come */
     char application[VLY_TCP_APPLICATION_MAX + 1];
     char cc[VLY_CC_NAME_MAX];
     uv_loop_t *loop;
@@ -137,6 +166,7 @@ static inline struct tcp_link *tcp_of(struct vly_link *l)
 /* ---- tcp_link.c ---- */
 
 extern const struct vly_link_ops tcp_link_ops;
+extern const struct vly_link_ops tcp_sealed_link_ops; /* without send_file */
 
 /* NULL when it is not open. */
 struct tcp_stream *tcp_stream_find(struct tcp_link *l, uint64_t id);
@@ -165,8 +195,13 @@ void tcp_fail(struct tcp_link *l, int errno_value);
 
 /* Reads what has arrived, within a turn's share. */
 void tcp_read(struct tcp_link *l);
-/* Bytes of the peer; what is left when the link is neither PREFACE nor OPEN any more is dropped. */
-void tcp_take(struct tcp_link *l, struct vly_span data);
+/* Bytes of the peer, changed by it (opened in place); what is left when the link is over or closing
+ * is dropped. */
+void tcp_take(struct tcp_link *l, struct vly_tcp_bytes in);
+/* Bytes in clear where a CLOSE alone is believed. */
+void tcp_take_refusal(struct tcp_link *l, struct vly_span *data);
+/* Keeps bytes until there are `wanted`. Returns whether there are. */
+bool tcp_gather(uint8_t *kept, size_t *kept_len, struct vly_span *data, size_t wanted);
 
 /* ---- tcp_out.c ---- */
 
@@ -176,16 +211,31 @@ bool tcp_out_is_ready(struct tcp_link *l);
 uint8_t *tcp_out_room(struct tcp_link *l, size_t *len);
 /* A record of `len` bytes that are in that room, or follow from a file. */
 void tcp_out_commit(struct tcp_link *l, const struct vly_tcp_header *h, size_t in_room);
-void tcp_out_preface(struct tcp_link *l);
+/* Prefaces and messages of the handshake, in clear, before any record. Returns false when out of
+ * memory: the link is over then. */
+bool tcp_out_clear(struct tcp_link *l, struct vly_span bytes);
 /* Writes what there is until the socket is full. */
 void tcp_flush(struct tcp_link *l);
 void tcp_out_free(struct tcp_link *l);
+
+/* ---- tcp_handshake.c ---- */
+
+/* The client says the first word. */
+void tcp_handshake_start(struct tcp_link *l);
+/* The peer's preface is there as `bytes`, decoded if `err` is 0. */
+void tcp_handshake_on_preface(struct tcp_link *l, const uint8_t *bytes, int err);
+/* Bytes of the peer in HANDSHAKE. */
+void tcp_handshake_take(struct tcp_link *l, struct vly_span *data);
+/* The first block of a client in HANDSHAKE verified, or did not. */
+void tcp_handshake_on_proof(struct tcp_link *l, bool verified);
+/* The peer goes, in HANDSHAKE. */
+void tcp_handshake_on_gone(struct tcp_link *l);
+/* NULL is allowed. */
+void tcp_handshake_free(struct tcp_handshake *h);
 
 /* ---- tcp_transport.c ---- */
 
 /* There is something to send or to tell: pumps soon, never at once. */
 void tcp_wake(struct tcp_link *l);
-/* The peer's preface is there, and valid if `err` is 0. */
-void tcp_on_preface(struct tcp_link *l, int err);
 
 #endif

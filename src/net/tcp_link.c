@@ -148,6 +148,14 @@ static void note_end(struct tcp_link *l, int err, uint64_t code, const char *rea
     snprintf(l->end_reason, sizeof l->end_reason, "%s", reason);
 }
 
+/* What would go in clear is for servers alone, as a refusal. */
+static bool may_say_close(const struct tcp_link *l)
+{
+    bool in_clear = l->transport->security != NULL && !l->sealed;
+
+    return l->state != LINK_CONNECTING && (l->is_server || !in_clear);
+}
+
 void tcp_close(struct tcp_link *l, int err, bool is_application, uint64_t code, const char *reason)
 {
     if (l->state >= LINK_CLOSING)
@@ -156,7 +164,7 @@ void tcp_close(struct tcp_link *l, int err, bool is_application, uint64_t code, 
     l->end_is_application = is_application;
     l->need_close = true;
     l->deadline_ns = vly_clock_now_ns() + CLOSE_LIMIT_NS;
-    l->state = l->state == LINK_CONNECTING ? LINK_OVER : LINK_CLOSING;
+    l->state = may_say_close(l) ? LINK_CLOSING : LINK_OVER;
     tcp_wake(l);
 }
 
@@ -173,6 +181,8 @@ void tcp_fail(struct tcp_link *l, int errno_value)
     bool early = l->state < LINK_OPEN;
     int err = vly_tcp_err(errno_value);
 
+    if (l->state == LINK_HANDSHAKE)
+        tcp_handshake_on_gone(l);
     if (early && errno_value == ECONNREFUSED)
         tcp_end(l, VLY_E_UNREACHABLE, 0,
                 "no program listens on this TCP port; the server needs --tcp, or leave it out "
@@ -369,7 +379,18 @@ static void link_stats(const struct vly_link *link, struct vly_link_stats *out)
 {
     const struct tcp_link *l = (const struct tcp_link *)link;
 
-    *out = (struct vly_link_stats){.transport = "tcp", .io = l->used_sendfile ? "sendfile" : "tcp"};
+    *out = (struct vly_link_stats){.transport = "tcp",
+                                   .io = l->used_sendfile ? "sendfile" : "tcp",
+                                   .suite = "plain",
+                                   .crypto = "none"};
+    if (l->sealed) {
+        const struct vly_suite_ops *suite = l->seal.send->start.suite;
+
+        out->suite = suite->name;
+        out->crypto = suite->backend;
+        out->key_updates = l->seal.send->generation + l->seal.recv->generation;
+        out->forgeries = l->seal.recv->forgeries;
+    }
     if (l->fd >= 0)
         vly_tcp_stats(l->fd, out);
 }
@@ -379,12 +400,13 @@ static const char *link_peer(const struct vly_link *link)
     return ((const struct tcp_link *)link)->peer_text;
 }
 
-/* Nobody has shown any yet. */
-static bool link_peer_key(const struct vly_link *l, uint8_t out[VLY_PUBLIC_KEY_BYTES])
+static bool link_peer_key(const struct vly_link *link, uint8_t out[VLY_PUBLIC_KEY_BYTES])
 {
-    (void)l;
-    (void)out;
-    return false;
+    const struct tcp_link *l = (const struct tcp_link *)link;
+
+    if (l->has_peer_key)
+        memcpy(out, l->peer_key, VLY_PUBLIC_KEY_BYTES);
+    return l->has_peer_key;
 }
 
 static int link_offload(struct vly_link *link, void (*work)(void *arg), void (*done)(void *arg),
@@ -393,19 +415,11 @@ static int link_offload(struct vly_link *link, void (*work)(void *arg), void (*d
     return vly_offload(&tcp_of(link)->transport->offloads, work, done, arg);
 }
 
-const struct vly_link_ops tcp_link_ops = {
-    .open_stream = link_open_stream,
-    .set_order = link_set_order,
-    .reserve = link_reserve,
-    .commit = link_commit,
-    .send_file = link_send_file,
-    .consume = link_consume,
-    .reset = link_reset,
-    .stop = link_stop,
-    .expect_answer = link_expect_answer,
-    .close = link_close,
-    .stats = link_stats,
-    .peer = link_peer,
-    .peer_key = link_peer_key,
-    .offload = link_offload,
-};
+#define COMMON_OPS                                                                          \
+    .open_stream = link_open_stream, .set_order = link_set_order, .reserve = link_reserve,  \
+    .commit = link_commit, .consume = link_consume, .reset = link_reset, .stop = link_stop, \
+    .expect_answer = link_expect_answer, .close = link_close, .stats = link_stats,          \
+    .peer = link_peer, .peer_key = link_peer_key, .offload = link_offload
+
+const struct vly_link_ops tcp_link_ops = {COMMON_OPS, .send_file = link_send_file};
+const struct vly_link_ops tcp_sealed_link_ops = {COMMON_OPS};

@@ -5,7 +5,8 @@
  * Invariant: no record is begun before the one before it is wholly in the buffer or in the file
  * part, and none behind a file part. Records about streams wait as flags on them, so they need no
  * memory; while some wait no content is taken, so each comes before content made later. Cost: a
- * copy into the buffer by whoever fills it, one write for each TCP_CONTENT_BYTES.
+ * copy into the buffer by whoever fills it, one write for each TCP_CONTENT_BYTES; sealed, the
+ * cipher's pass from one buffer to the other in place of sendfile.
  */
 #include "net/tcp_internal.h"
 
@@ -25,13 +26,30 @@
 
 static bool make_buffer(struct tcp_link *l)
 {
-    return l->out.data != NULL || (l->out.data = malloc(TCP_OUT_BYTES)) != NULL;
+    struct tcp_out *o = &l->out;
+
+    if (o->data == NULL && (o->data = malloc(TCP_WIRE_BYTES)) == NULL)
+        return false;
+    return !l->sealed || o->text != NULL || (o->text = malloc(TCP_OUT_BYTES)) != NULL;
+}
+
+/* Where records are made: behind those that wait. */
+static uint8_t *records_end(const struct tcp_link *l)
+{
+    return l->sealed ? l->out.text + l->out.text_len : l->out.data + l->out.len;
+}
+
+static size_t *records_len(struct tcp_link *l)
+{
+    return l->sealed ? &l->out.text_len : &l->out.len;
 }
 
 /* Bytes that still fit behind what waits. */
 static size_t space(const struct tcp_link *l)
 {
-    return l->out.file_left > 0 ? 0 : TCP_OUT_BYTES - l->out.len;
+    if (l->out.file_left > 0)
+        return 0;
+    return TCP_OUT_BYTES - (l->sealed ? l->out.text_len : l->out.len);
 }
 
 /* ---- control records ---- */
@@ -39,7 +57,7 @@ static size_t space(const struct tcp_link *l)
 static void append_control(struct tcp_link *l, const struct vly_tcp_control *c)
 {
     assert(space(l) >= CONTROL_BYTES);
-    l->out.len += vly_tcp_control_encode(c, l->out.data + l->out.len);
+    *records_len(l) += vly_tcp_control_encode(c, records_end(l));
 }
 
 static void append_for_stream(struct tcp_link *l, const struct tcp_stream *s,
@@ -53,8 +71,8 @@ static void append_fin(struct tcp_link *l, const struct tcp_stream *s)
 {
     struct vly_tcp_header h = {.type = VLY_TCP_DATA, .flags = VLY_TCP_FIN, .stream = s->id};
 
-    vly_tcp_header_encode(&h, l->out.data + l->out.len);
-    l->out.len += VLY_TCP_HEADER_BYTES;
+    vly_tcp_header_encode(&h, records_end(l));
+    *records_len(l) += VLY_TCP_HEADER_BYTES;
 }
 
 static void append_stream_controls(struct tcp_link *l, const struct tcp_stream *s)
@@ -91,17 +109,12 @@ static void append_close(struct tcp_link *l)
     l->need_close = false;
 }
 
-/* Returns whether anything was appended. */
-static bool append_controls(struct tcp_link *l)
+static void append_controls(struct tcp_link *l)
 {
-    size_t before = l->out.len;
-
-    if (l->state == LINK_CLOSING) {
+    if (l->state == LINK_CLOSING)
         append_close(l);
-        return l->out.len > before;
-    }
     if (l->state != LINK_OPEN)
-        return false;
+        return;
     append_ping(l, &l->need_pong, VLY_TCP_PONG);
     append_ping(l, &l->need_ping, VLY_TCP_PING);
     while (l->control_head != NULL && space(l) >= 4 * CONTROL_BYTES) {
@@ -113,7 +126,6 @@ static bool append_controls(struct tcp_link *l)
         append_stream_controls(l, s);
         tcp_stream_told(l, s);
     }
-    return l->out.len > before;
 }
 
 /* ---- writing ---- */
@@ -207,6 +219,23 @@ static bool write_file(struct tcp_link *l)
     return true;
 }
 
+/* The records that wait become blocks; `data` is empty. */
+static void seal_records(struct tcp_link *l)
+{
+    struct tcp_out *o = &l->out;
+    int err;
+
+    if (o->text_len == 0)
+        return;
+    assert(l->sealed && o->pos == 0 && o->len == 0);
+    err = vly_tcp_seal_text(&l->seal, (struct vly_span){o->text, o->text_len}, o->data);
+    if (err != 0)
+        tcp_end(l, err, 0, "");
+    else
+        o->len = VLY_TCP_SEALED_BYTES(o->text_len);
+    o->text_len = 0;
+}
+
 /* The peer learns that nothing follows as soon as it has read our CLOSE. */
 static void finish_writing(struct tcp_link *l)
 {
@@ -221,7 +250,8 @@ void tcp_flush(struct tcp_link *l)
     do {
         if (!write_bytes(l) || !write_file(l))
             return;
-        (void)append_controls(l);
+        append_controls(l);
+        seal_records(l);
     } while (l->out.len > 0);
     finish_writing(l);
 }
@@ -242,7 +272,7 @@ bool tcp_out_is_ready(struct tcp_link *l)
         tcp_flush(l);
     if (l->out.blocked || l->state != LINK_OPEN)
         return false;
-    (void)append_controls(l);
+    append_controls(l);
     return l->control_head == NULL && space(l) >= ROOM_MIN_BYTES + VLY_TCP_HEADER_BYTES;
 }
 
@@ -254,44 +284,38 @@ uint8_t *tcp_out_room(struct tcp_link *l, size_t *len)
         return NULL;
     room = space(l) - VLY_TCP_HEADER_BYTES;
     *len = *len < room ? *len : room;
-    return l->out.data + l->out.len + VLY_TCP_HEADER_BYTES;
+    return records_end(l) + VLY_TCP_HEADER_BYTES;
 }
 
 void tcp_out_commit(struct tcp_link *l, const struct vly_tcp_header *h, size_t in_room)
 {
     assert(l->out.data != NULL);
-    vly_tcp_header_encode(h, l->out.data + l->out.len);
-    l->out.len += VLY_TCP_HEADER_BYTES + in_room;
+    vly_tcp_header_encode(h, records_end(l));
+    *records_len(l) += VLY_TCP_HEADER_BYTES + in_room;
     l->turn_bytes += h->length > RECORD_MIN_BYTES ? h->length : RECORD_MIN_BYTES;
-    if (l->out.len - l->out.pos + l->out.file_left >= FLUSH_BYTES)
+    if (l->out.len - l->out.pos + l->out.text_len + l->out.file_left >= FLUSH_BYTES)
         tcp_flush(l);
     else
         tcp_wake(l);
 }
 
-void tcp_out_preface(struct tcp_link *l)
+bool tcp_out_clear(struct tcp_link *l, struct vly_span bytes)
 {
-    const struct tcp_transport *t = l->transport;
-    struct vly_tcp_preface p = {
-        .suite = VLY_SUITE_PLAIN,
-        .max_streams = l->is_server ? TCP_STREAMS_MAX : 0,
-        .data_max_bytes = VLY_TCP_DATA_MAX,
-        .idle_timeout_ms = (uint32_t)(transport_idle_timeout_ns(t->timeout_ns) / VLY_MS(1)),
-        .credit_bytes = t->credit_bytes};
-
     if (!make_buffer(l)) {
         tcp_end(l, VLY_E_NOMEM, 0, "");
-        return;
+        return false;
     }
-    memcpy(p.application, t->application, sizeof p.application);
-    vly_tcp_preface_encode(&p, l->out.data + l->out.len);
-    l->out.len += VLY_TCP_PREFACE_BYTES;
+    assert(!l->sealed && space(l) >= bytes.len);
+    memcpy(l->out.data + l->out.len, bytes.data, bytes.len);
+    l->out.len += bytes.len;
     tcp_flush(l);
+    return l->state != LINK_OVER;
 }
 
 void tcp_out_free(struct tcp_link *l)
 {
     drop_file(&l->out);
     free(l->out.data);
-    l->out.data = NULL;
+    free(l->out.text);
+    l->out.data = l->out.text = NULL;
 }

@@ -84,6 +84,8 @@ static void tcp_finish(struct tcp_link *l)
         uv_timer_stop(&t->tick);
     tcp_streams_free(l);
     tcp_out_free(l);
+    tcp_handshake_free(l->handshake);
+    vly_tcp_seal_fini(&l->seal);
     uv_close((uv_handle_t *)&l->poll, on_link_handle_closed);
     close(l->fd);
     l->fd = -1;
@@ -176,7 +178,7 @@ static void on_connected(struct tcp_link *l)
         return;
     }
     l->state = LINK_PREFACE;
-    tcp_out_preface(l);
+    tcp_handshake_start(l);
 }
 
 static void on_connection(uv_poll_t *handle, int status, int events)
@@ -229,6 +231,7 @@ static void tick_link(struct tcp_link *l, uint64_t now_ns)
     switch (l->state) {
     case LINK_CONNECTING:
     case LINK_PREFACE:
+    case LINK_HANDSHAKE:
         if (now_ns >= l->deadline_ns)
             tcp_end(l, VLY_E_NO_ANSWER, 0, "");
         break;
@@ -282,7 +285,7 @@ static struct tcp_link *link_new(struct tcp_transport *t, int fd, const struct v
         return NULL;
     }
     t->n_handles++;
-    l->base.ops = &tcp_link_ops;
+    l->base.ops = t->security != NULL ? &tcp_sealed_link_ops : &tcp_link_ops;
     l->transport = t;
     l->poll.data = l;
     l->fd = fd;
@@ -301,83 +304,6 @@ static struct tcp_link *link_new(struct tcp_transport *t, int fd, const struct v
     start_ticking(t);
     set_poll(l);
     return l;
-}
-
-static void open_link(struct tcp_link *l)
-{
-    uint64_t peer_idle_ns = VLY_MS(l->peer.idle_timeout_ms);
-    uint64_t timeout_ns = l->transport->timeout_ns;
-
-    l->state = LINK_OPEN;
-    l->quiet_since_ns = vly_clock_now_ns();
-    l->limit_idle_ns = transport_idle_timeout_ns(timeout_ns);
-    if (peer_idle_ns < l->limit_idle_ns)
-        l->limit_idle_ns = peer_idle_ns;
-    /* A PING must be answered before either end finds the silence too long. */
-    l->limit_answer_ns = timeout_ns < l->limit_idle_ns ? timeout_ns : l->limit_idle_ns;
-}
-
-static size_t count_users(const struct tcp_transport *t)
-{
-    size_t n = 0;
-
-    for (const struct tcp_link *l = t->links; l != NULL; l = l->next)
-        n += l->has_user;
-    return n;
-}
-
-static void on_client_preface(struct tcp_link *l, int err)
-{
-    struct tcp_transport *t = l->transport;
-
-    if (err == VLY_E_PROTOCOL) { /* a stranger: not a word */
-        tcp_end(l, err, 0, "");
-        return;
-    }
-    l->state = LINK_OPEN;
-    tcp_out_preface(l);
-    if (l->state != LINK_OPEN)
-        return;
-    if (err == VLY_E_SUITE) {
-        tcp_close(l, err, false, VLY_CLOSE_SUITE, "");
-    } else if (err != 0) { /* of another version: ours stands in the preface */
-        tcp_close(l, err, false, VLY_CLOSE_PROTOCOL_VIOLATION, vly_err_text(err));
-    } else if (strcmp(l->peer.application, t->application) != 0) {
-        tcp_close(l, VLY_E_REFUSED, false, VLY_CLOSE_APPLICATION, "not served here");
-    } else if (count_users(t) >= t->spec.max_links || t->state != TCP_TRANSPORT_OPEN) {
-        tcp_close(l, VLY_E_BUSY, false, VLY_CLOSE_BUSY, "");
-    } else {
-        open_link(l);
-        err = t->spec.on_accept(t->spec.ctx, &l->base);
-        if (err != 0)
-            tcp_close(l, err, true, t->spec.reject_code, vly_err_text(err));
-        else
-            l->has_user = true;
-    }
-}
-
-static void on_server_preface(struct tcp_link *l, int err)
-{
-    if (err == VLY_E_PROTOCOL) {
-        tcp_end(l, err, 0, "what answers on this TCP port is not 'volley serve --tcp'");
-    } else if (err == VLY_E_MALFORMED) {
-        tcp_end(l, VLY_E_PROTOCOL, 0, "its preface is malformed");
-    } else if (err != 0) {
-        tcp_end(l, err, 0, "");
-    } else if (strcmp(l->peer.application, l->transport->application) != 0) {
-        tcp_end(l, VLY_E_REFUSED, 0, "it serves something else");
-    } else {
-        open_link(l);
-        l->base.events->on_open(l->base.user);
-    }
-}
-
-void tcp_on_preface(struct tcp_link *l, int err)
-{
-    if (l->is_server)
-        on_client_preface(l, err);
-    else
-        on_server_preface(l, err);
 }
 
 /* Beyond the limit connections wait in the kernel, and so they do while there are no descriptors:
@@ -445,6 +371,7 @@ static void transport_free(struct tcp_transport *t)
     void (*done)(void *ctx) = t->on_done;
     void *ctx = t->done_ctx;
 
+    vly_net_security_free(t->security);
     free(t->in);
     free(t);
     if (done != NULL)
@@ -553,6 +480,14 @@ static struct tcp_transport *transport_new(uv_loop_t *loop, const struct vly_tra
     return t;
 }
 
+static int secure(struct tcp_transport *t)
+{
+    int err = vly_net_security_new(&t->security, t->spec.options.security, t->spec.is_server);
+
+    t->spec.options.security = NULL; /* was borrowed */
+    return err;
+}
+
 int tcp_transport_open(struct vly_transport **out, uv_loop_t *loop,
                        const struct vly_transport_spec *spec)
 {
@@ -561,13 +496,14 @@ int tcp_transport_open(struct vly_transport **out, uv_loop_t *loop,
     union vly_sockaddr local;
     int err;
 
-    if (!spec->options.plain || name_len == 0 || name_len > VLY_TCP_APPLICATION_MAX)
+    if (name_len == 0 || name_len > VLY_TCP_APPLICATION_MAX)
         return VLY_E_INVALID;
     if (spec->options.tcp_cc != NULL && !vly_tcp_cc_exists(spec->options.tcp_cc))
         return VLY_E_INVALID;
     if ((t = transport_new(loop, spec)) == NULL)
         return VLY_E_NOMEM;
-    if (spec->is_server && (err = make_listener(t)) != 0) {
+    if ((!spec->options.plain && (err = secure(t)) != 0) ||
+        (spec->is_server && (err = make_listener(t)) != 0)) {
         tcp_transport_close(&t->base, 0, "", NULL, NULL);
         return err;
     }

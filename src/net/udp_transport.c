@@ -2,6 +2,7 @@
  * udp_transport - the driver of the engine, offered as a transport.
  */
 #include "net/driver.h"
+#include "net/security.h"
 #include "net/transport_internal.h"
 
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 struct udp_transport {
     struct vly_transport base; /* first */
     struct vly_driver *driver;
+    struct vly_net_security *security; /* owned; NULL: plain */
     void (*done)(void *ctx);
     void *done_ctx;
 };
@@ -25,6 +27,7 @@ static void on_closed(void *ctx)
     void (*done)(void *done_ctx) = u->done;
     void *done_ctx = u->done_ctx;
 
+    vly_net_security_free(u->security);
     free(u);
     if (done != NULL)
         done(done_ctx);
@@ -67,6 +70,23 @@ static int driver_options(struct vly_driver_options *o, const struct vly_transpo
     return 0;
 }
 
+/* Unless the transport is plain. */
+static int secure(struct udp_transport *u, struct vly_driver_options *o,
+                  const struct vly_transport_spec *spec)
+{
+    int err;
+
+    if (spec->options.plain)
+        return 0;
+    err = vly_net_security_new(&u->security, spec->options.security, spec->is_server);
+    if (err != 0)
+        return err;
+    o->credentials = u->security->credentials;
+    o->crypto = &u->security->crypto;
+    o->keylog = u->security->keylog;
+    return 0;
+}
+
 int udp_transport_open(struct vly_transport **out, uv_loop_t *loop,
                        const struct vly_transport_spec *spec)
 {
@@ -79,8 +99,9 @@ int udp_transport_open(struct vly_transport **out, uv_loop_t *loop,
     if (u == NULL)
         return VLY_E_NOMEM;
     u->base.ops = &udp_ops;
-    if ((err = driver_options(&o, spec)) != 0 ||
+    if ((err = driver_options(&o, spec)) != 0 || (err = secure(u, &o, spec)) != 0 ||
         (err = vly_driver_open(&u->driver, loop, spec->bind, &o)) != 0) {
+        vly_net_security_free(u->security);
         free(u);
         return err;
     }

@@ -99,6 +99,7 @@ static void drop_output(struct tcp_link *l)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    uint8_t bytes[256];
     size_t piece = size > 0 ? (size_t)data[0] + 1 : 1;
     struct user user = {.closes_at = size > 1 ? data[1] : 0};
     struct tcp_transport t = {
@@ -118,7 +119,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t at = 2; at < size; at += piece) {
         size_t len = size - at < piece ? size - at : piece;
 
-        tcp_take(&l, (struct vly_span){.data = data + at, .len = len});
+        memcpy(bytes, data + at, len);
+        tcp_take(&l, (struct vly_tcp_bytes){.data = bytes, .len = len});
         tcp_flush(&l);
         drop_output(&l);
         tcp_streams_sweep(&l);

@@ -1,5 +1,6 @@
 #include "tcp_world.h"
 
+#include "crypto/crypto.h"
 #include "udp_pair.h"
 
 #include <arpa/inet.h>
@@ -7,6 +8,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+const uint8_t tcp_client_secret[32] = {1, 2, 3}, tcp_server_secret[32] = {4, 5, 6},
+              tcp_psk[32] = {7, 8, 9};
+bool tcp_worlds_sealed;
+
+int tcp_worlds_seal(void **state)
+{
+    (void)state;
+    tcp_worlds_sealed = true;
+    return 0;
+}
+
+const uint8_t *tcp_public_key(const uint8_t secret[32])
+{
+    static uint8_t key[2][32];
+    unsigned i = secret == tcp_server_secret;
+
+    vly_crypto_system()->x25519_public(key[i], secret);
+    return key[i];
+}
 
 void tcp_pattern(uint8_t *out, size_t len, uint64_t stream, uint64_t offset)
 {
@@ -137,6 +158,7 @@ static void on_closed(void *user, int err, uint64_t code, const char *reason)
     struct tcp_end *e = user;
 
     e->link->ops->stats(e->link, &e->stats);
+    e->has_peer_key = e->link->ops->peer_key(e->link, e->peer_key);
     e->link = NULL;
     e->closed++;
     e->err = err;
@@ -169,6 +191,15 @@ static int on_accept(void *ctx, struct vly_link *link)
     return w->accept_err;
 }
 
+static void on_turned_away(void *ctx, const char *client, const char *why)
+{
+    struct tcp_world *w = ctx;
+
+    assert_non_null(strstr(client, "127.0.0.1:"));
+    w->turned_away++;
+    (void)snprintf(w->turned_away_why, sizeof w->turned_away_why, "%s", why);
+}
+
 /* ---- life ---- */
 
 static void on_watchdog(uv_timer_t *timer)
@@ -198,7 +229,25 @@ struct tcp_world *tcp_world_new(void)
         .size = sizeof w->options, .plain = true, .carrier = VLY_CARRIER_TCP};
     end_init(w, &w->client);
     end_init(w, &w->server);
+    if (tcp_worlds_sealed)
+        tcp_world_seal(w);
     return w;
+}
+
+void tcp_world_seal(struct tcp_world *w)
+{
+    w->options.plain = false;
+    w->client.security = (struct vly_security){.size = sizeof w->client.security,
+                                               .secret_key = tcp_client_secret,
+                                               .server_key = tcp_public_key(tcp_server_secret)};
+    w->server.security =
+        (struct vly_security){.size = sizeof w->server.security, .secret_key = tcp_server_secret};
+}
+
+void tcp_world_seal_psk(struct tcp_world *w)
+{
+    tcp_world_seal(w);
+    w->client.security.psk = w->server.security.psk = tcp_psk;
 }
 
 static void on_transport_closed(void *ctx)
@@ -235,10 +284,13 @@ static void open_transport(struct tcp_world *w, struct tcp_end *e)
                                       .is_server = e == &w->server,
                                       .max_links = w->max_links,
                                       .on_accept = on_accept,
+                                      .on_turned_away = on_turned_away,
                                       .ctx = w,
                                       .reject_code = TCP_WORLD_REJECT};
 
+    spec.options.security = w->options.plain ? NULL : &e->security;
     assert_int_equal(vly_transport_open(&e->transport, &w->loop, &spec), 0);
+    ((struct tcp_transport *)e->transport)->generation_blocks = w->generation_blocks;
 }
 
 void tcp_world_serve(struct tcp_world *w)

@@ -2,6 +2,8 @@
  * tcp_world - two TCP transports on one uv loop over loopback, used through their links; either end
  * may be a bare socket instead, that says what the test wants.
  *
+ * Plain, unless the test seals it: then the server has a key that the client knows.
+ *
  * What a stream carries is a known pattern, checked as it arrives. A watchdog fails the test after
  * a minute.
  */
@@ -21,7 +23,8 @@ struct tcp_world;
 struct tcp_end {
     struct tcp_world *world;
     struct vly_transport *transport;
-    struct vly_link *link; /* NULL before it exists and after on_closed */
+    struct vly_security security; /* used unless the world is plain */
+    struct vly_link *link;        /* NULL before it exists and after on_closed */
     uint64_t received[TCP_WORLD_STREAMS], sent[TCP_WORLD_STREAMS], to_send[TCP_WORLD_STREAMS];
     bool ended[TCP_WORLD_STREAMS], fin_sent[TCP_WORLD_STREAMS];
     uint64_t reset_code[TCP_WORLD_STREAMS], stop_code[TCP_WORLD_STREAMS]; /* UINT64_MAX: none */
@@ -36,6 +39,8 @@ struct tcp_end {
     uint64_t code;
     char reason[VLY_REASON_MAX + 1];
     struct vly_link_stats stats; /* in on_closed */
+    bool has_peer_key;           /* likewise */
+    uint8_t peer_key[VLY_PUBLIC_KEY_BYTES];
 };
 
 struct tcp_world {
@@ -44,10 +49,26 @@ struct tcp_world {
     struct vly_transport_options options;
     size_t max_links;
     int accept_err;
+    unsigned turned_away; /* by the server; the latest reason: */
+    char turned_away_why[128];
+    uint64_t generation_blocks; /* of sealed links; 0: as usual */
     struct tcp_end client, server;
 };
 
+/* The keys of a sealed world's ends, and a key that both may be given in place of them. */
+extern const uint8_t tcp_client_secret[32], tcp_server_secret[32], tcp_psk[32];
+/* Whether new worlds are sealed. */
+extern bool tcp_worlds_sealed;
+/* Sets it, before a group of tests. */
+int tcp_worlds_seal(void **state);
+
 struct tcp_world *tcp_world_new(void);
+/* Has the transports to come sealed. */
+void tcp_world_seal(struct tcp_world *w);
+/* With a pre-shared key at both ends. */
+void tcp_world_seal_psk(struct tcp_world *w);
+/* X25519 of a secret; static. */
+const uint8_t *tcp_public_key(const uint8_t secret[32]);
 /* Closes what is open, runs the loop empty, frees. */
 void tcp_world_free(struct tcp_world *w);
 void tcp_world_serve(struct tcp_world *w);

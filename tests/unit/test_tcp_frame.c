@@ -67,8 +67,8 @@ static int expected_of_flip(size_t at)
         return VLY_E_PROTOCOL;
     if (at == 8)
         return VLY_E_VERSION;
-    if (at == 9)
-        return VLY_E_SUITE;
+    if (at == 9) /* another suite */
+        return 1;
     if (at < 12 || at > 32 + 13)
         return VLY_E_MALFORMED;
     return 1;

@@ -1,5 +1,5 @@
 /*
- * Streams over a TCP link: two transports on one loop, over real sockets.
+ * Streams over a TCP link, plain and sealed: two transports on one loop, over real sockets.
  */
 #include "support/tcp_world.h"
 
@@ -75,7 +75,7 @@ static void test_stream_not_consumed_bounds_memory_and_blocks_no_other(void **st
     assert_int_equal(w->client.sent[0], credit_bytes);
     assert_false(w->server.ended[0]);
     l = (const struct tcp_link *)w->client.link;
-    assert_true(l->out.len - l->out.pos <= TCP_OUT_BYTES);
+    assert_true(l->out.len - l->out.pos <= TCP_WIRE_BYTES && l->out.text_len <= TCP_OUT_BYTES);
 
     w->server.hold_stream = UINT64_MAX;
     w->server.link->ops->consume(w->server.link, 0, credit_bytes);
@@ -340,7 +340,7 @@ static void test_send_file_without_sendfile(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest streams[] = {
         cmocka_unit_test(test_streams_arrive_in_order_and_whole),
         cmocka_unit_test(test_stream_not_consumed_bounds_memory_and_blocks_no_other),
         cmocka_unit_test(test_every_stream_has_its_turn),
@@ -348,11 +348,15 @@ int main(void)
         cmocka_unit_test(test_streams_are_limited_and_come_back),
         cmocka_unit_test(test_room_for_a_stream_is_told_after_its_last_word),
         cmocka_unit_test(test_stop_and_reset),
+    };
+    const struct CMUnitTest files[] = {
         cmocka_unit_test(test_send_file),
         cmocka_unit_test(test_send_file_that_shrinks),
         cmocka_unit_test(test_send_file_that_fails),
         cmocka_unit_test(test_send_file_without_sendfile),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("files", files, NULL, NULL) +
+           cmocka_run_group_tests_name("plain", streams, NULL, NULL) +
+           cmocka_run_group_tests_name("sealed", streams, tcp_worlds_seal, NULL);
 }

@@ -1,4 +1,5 @@
 /* The messages of SPEC 3.1, as whoever stands between the two ends may treat them. */
+#include "support/secrets.h"
 #include "support/shake.h"
 #include "support/support.h"
 
@@ -493,25 +494,6 @@ static void test_handshake_longest_payload_fits(void **state)
     }
 }
 
-/* Secret memory that counts, and fails once. */
-static struct {
-    uint64_t fail_at, requests, live;
-} memory;
-
-static void *counted_new(size_t len)
-{
-    if (++memory.requests == memory.fail_at)
-        return NULL;
-    memory.live++;
-    return vly_crypto_system()->secret_new(len);
-}
-
-static void counted_free(void *p, size_t len)
-{
-    memory.live -= p != NULL;
-    vly_crypto_system()->secret_free(p, len);
-}
-
 /* Goes through a handshake; what fails for want of memory is tried again. Returns how often. */
 static unsigned run_out_of_memory(struct shake *s, enum vly_method method)
 {
@@ -552,16 +534,13 @@ static void test_handshake_out_of_memory(void **state)
         for (uint64_t at = 1; failed; at++) {
             struct shake s;
 
-            memset(&memory, 0, sizeof(memory));
-            memory.fail_at = at;
             shake_init(&s, *method, 1);
-            s.crypto.secret_new = counted_new;
-            s.crypto.secret_free = counted_free;
+            test_secrets_count(&s.crypto, at);
             failed = run_out_of_memory(&s, *method) > 0;
-            assert_int_equal(failed, at <= memory.requests);
+            assert_int_equal(failed, at <= test_secrets.requests);
             assert_true(failed || at > 2);
             shake_fini(&s);
-            assert_int_equal(memory.live, 0);
+            assert_int_equal(test_secrets.live, 0);
         }
     }
 }

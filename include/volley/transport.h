@@ -20,7 +20,8 @@ struct sockaddr;
 
 struct vly_link;
 
-#define VLY_CC_NAME_MAX 16 /* with NUL: as long as the kernel's names are */
+#define VLY_LINK_FRAME_TYPES 0x1e /* SPEC 4: all types are below */
+#define VLY_CC_NAME_MAX 16        /* with NUL: as long as the kernel's names are */
 #define VLY_PUBLIC_KEY_BYTES 32
 
 /* How a stream's data is handed on: in order, or at any offset as it arrives (the transport may
@@ -38,6 +39,8 @@ struct vly_link_stats {
     char cc[VLY_CC_NAME_MAX];   /* congestion control in use */
     const char *suite, *crypto; /* "aes-256-gcm" by "ipsec-mb"; "plain"; static */
     uint64_t key_updates, forgeries;
+    /* UDP: frames by type */
+    uint64_t frames_sent[VLY_LINK_FRAME_TYPES], frames_received[VLY_LINK_FRAME_TYPES];
 };
 
 /* What a link tells its user; all required. `user` is what vly_link.user holds. */

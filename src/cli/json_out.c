@@ -4,6 +4,7 @@
 #include "cli/json_out.h"
 
 #include "file/path.h"
+#include "proto/frame.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -50,6 +51,17 @@ void vly_json_real(json_t *object, const char *key, double value)
     (void)json_object_set_new(object, key, json_real(isfinite(value) ? value : 0));
 }
 
+/* {"PING":1,"STREAM":20}: those that there were. */
+static json_t *frames(const uint64_t counts[VLY_LINK_FRAME_TYPES])
+{
+    json_t *object = json_object();
+
+    for (unsigned type = 0; type < VLY_LINK_FRAME_TYPES; type++)
+        if (counts[type] != 0)
+            vly_json_count(object, vly_frame_name((uint8_t)type), counts[type]);
+    return object;
+}
+
 void vly_json_stats(json_t *object, const struct vly_transfer_stats *s)
 {
     double seconds = (double)s->duration_ns / 1e9;
@@ -78,6 +90,11 @@ void vly_json_stats(json_t *object, const struct vly_transfer_stats *s)
     vly_json_text(object, "proto", s->transport != NULL ? s->transport : "");
     vly_json_text(object, "cc", s->cc);
     vly_json_text(object, "io", s->io != NULL ? s->io : "");
+    vly_json_text(object, "suite", s->suite != NULL ? s->suite : "");
+    vly_json_text(object, "crypto", s->crypto != NULL ? s->crypto : "");
+    (void)json_object_set_new(object, "frames",
+                              json_pack("{s:o, s:o}", "sent", frames(s->frames_sent), "received",
+                                        frames(s->frames_received)));
 }
 
 void vly_json_failure(json_t *object, const struct vly_failure *why)

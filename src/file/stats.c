@@ -29,6 +29,10 @@ void vly_stats_from_link(struct vly_transfer_stats *out, const struct vly_link *
         .limited_app_ns = l.limited_app_ns,
         .transport = l.transport,
         .io = l.io,
+        .suite = l.suite,
+        .crypto = l.crypto,
     };
     memcpy(out->cc, l.cc, sizeof(out->cc));
+    memcpy(out->frames_sent, l.frames_sent, sizeof(out->frames_sent));
+    memcpy(out->frames_received, l.frames_received, sizeof(out->frames_received));
 }

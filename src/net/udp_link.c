@@ -103,6 +103,9 @@ static void link_stats(const struct vly_link *l, struct vly_link_stats *out)
     };
     snprintf(out->cc, sizeof(out->cc), "%s",
              ul->driver->opt.conn.cc != NULL ? ul->driver->opt.conn.cc->name : "cubic");
+    static_assert(VLY_LINK_FRAME_TYPES == VLY_FRAME_TYPES, "one counter for each type of frame");
+    memcpy(out->frames_sent, s.frames_sent, sizeof(out->frames_sent));
+    memcpy(out->frames_received, s.frames_received, sizeof(out->frames_received));
 }
 
 static const char *link_peer(const struct vly_link *l)

@@ -140,8 +140,6 @@ bool vly_cli_wants_json(int argc, char *const *argv)
 #define NET(member) offsetof(struct vly_net_args, member)
 
 static const struct vly_opt net_opts[] = {
-    {"plain", 0, VLY_OPT_FLAG, NET(plain), NULL,
-     "go without encryption, which is not built yet; needed at both ends", 0, 0},
     {"udp", 0, VLY_OPT_FLAG, NET(udp), NULL,
      "go over UDP (the default); a server given --tcp as well offers both", 0, 0},
     {"tcp", 0, VLY_OPT_FLAG, NET(tcp), NULL, "go over one TCP connection; needed at both ends", 0,

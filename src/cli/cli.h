@@ -22,7 +22,7 @@ enum vly_exit {
     VLY_EXIT_INTEGRITY = 6,
     VLY_EXIT_SOURCE_CHANGED = 7,
     VLY_EXIT_NO_SPACE = 8,
-    VLY_EXIT_TRUST = 9, /* the ends do not hold the keys that the other one wants */
+    VLY_EXIT_TRUST = 9,    /* the ends do not hold the keys that the other one wants */
     VLY_EXIT_SIGNAL = 128, /* plus the number of the signal that interrupted a transfer */
 };
 
@@ -32,14 +32,25 @@ struct vly_cli {
     bool json;
 };
 
+/* The options of keys and ciphers (protection.c); NULL and false: not given. */
+struct vly_key_args {
+    const char *identity; /* client: --identity; server: --host-key */
+    const char *key, *suite, *crypto, *keylog;
+    bool accept_new;                    /* client */
+    const char *authorized, *anonymous; /* server */
+};
+
 /* The options of every command that uses the network; first member of their arguments. */
 struct vly_net_args {
     bool plain, udp, tcp, json, quiet, verbose;
     const char *cc, *io, *tcp_cc;
     uint64_t timeout_ns, window_bytes, mss_bytes, rate_bytes_per_s;
+    struct vly_key_args keys;
 };
 
 extern const struct vly_opt_group vly_net_group, vly_talk_group;
+extern const struct vly_opt_group vly_protection_group, vly_client_keys_group,
+    vly_server_keys_group;
 
 /* The exit code that stands for `err`; the only place that decides. */
 int vly_exit_code(int err);
@@ -68,6 +79,7 @@ int vly_cmd_serve(int argc, char **argv);
 int vly_cmd_put(int argc, char **argv);
 int vly_cmd_get(int argc, char **argv);
 int vly_cmd_ls(int argc, char **argv);
+int vly_cmd_keygen(int argc, char **argv);
 int vly_cmd_sim(int argc, char **argv);
 int vly_cmd_bench(int argc, char **argv);
 

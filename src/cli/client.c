@@ -8,8 +8,10 @@
 
 #include "cli/json_out.h"
 #include "cli/progress.h"
+#include "cli/protection.h"
 #include "cli/quantity.h"
 #include "cli/signals.h"
+#include "cli/trust.h"
 #include "file/path.h"
 
 #include <inttypes.h>
@@ -27,14 +29,17 @@ struct run {
     struct vly_signals signals;
     uv_timer_t timer;
     struct vly_client *client; /* NULL before the start and after on_done */
+    struct vly_protection protection;
+    struct vly_trust trust;
     struct vly_progress progress;
     struct vly_meter meter;
     struct vly_file_progress latest; /* its path is `path` */
     char path[1024];
     uint64_t started_ns, reported_ns;
-    bool heard; /* the server has answered */
-    bool more;  /* there are other addresses to try */
-    bool again; /* nobody answered: try the next one */
+    bool heard;    /* the server has answered */
+    bool more;     /* there are other addresses to try */
+    bool again;    /* nobody answered: try the next one */
+    int disbelief; /* VLY_E_HOST_UNKNOWN, VLY_E_HOST_CHANGED: the user has not been told yet */
     int exit_code;
 };
 
@@ -141,6 +146,16 @@ static void on_notice(void *ctx, const char *text)
     }
 }
 
+static void on_server_key(void *ctx, const uint8_t key[VLY_PUBLIC_KEY_BYTES],
+                          const struct vly_failure *why)
+{
+    struct run *run = ctx;
+
+    run->heard = true;
+    vly_progress_clear(&run->progress);
+    vly_trust_on_key(&run->trust, key, why);
+}
+
 /* ---- the end ---- */
 
 static void say_details(const struct vly_client_job *job, const struct vly_transfer_stats *s)
@@ -221,6 +236,8 @@ static void on_done(void *ctx, const struct vly_transfer_stats *s, const struct 
         run->again = true;
         if (!run->job->net->quiet)
             vly_cli_say(&run->job->cli, "%s; trying its next address", why->text);
+    } else if (why->err == VLY_E_HOST_UNKNOWN || why->err == VLY_E_HOST_CHANGED) {
+        run->disbelief = why->err;
     } else {
         run->exit_code = say_failure(run, why);
     }
@@ -241,6 +258,7 @@ static const struct vly_client_events client_events = {
     .on_progress = on_progress,
     .on_entry = on_entry,
     .on_file_done = on_file_done,
+    .on_server_key = on_server_key,
     .on_notice = on_notice,
     .on_done = on_done,
 };
@@ -264,6 +282,10 @@ static void options_fill(struct vly_client_options *opt, struct run *run,
         .ctx = run,
     };
     vly_net_fill(&opt->transport, job->net);
+    if (run->protection.plain)
+        return;
+    vly_trust_fill(&run->trust, &run->protection.security);
+    opt->transport.security = &run->protection.security;
 }
 
 /* Tries one address. run->again says that another one should be tried. */
@@ -273,6 +295,7 @@ static void attempt(struct run *run, const struct sockaddr *server)
     struct vly_failure why = {0};
 
     run->again = false;
+    run->disbelief = 0;
     run->started_ns = uv_hrtime();
     run->reported_ns = run->started_ns;
     vly_signals_open(&run->signals, &run->loop, on_signal, run);
@@ -288,13 +311,26 @@ static void attempt(struct run *run, const struct sockaddr *server)
     (void)uv_run(&run->loop, UV_RUN_DEFAULT);
 }
 
+/* The same; of a server that is not believed the user may say otherwise. Here and not in an event:
+ * he takes his time. */
+static void attempt_believed(struct run *run, const struct sockaddr *server)
+{
+    attempt(run, server);
+    while (run->disbelief != 0) {
+        run->exit_code = vly_trust_fail(&run->trust, run->disbelief);
+        if (run->exit_code != 0)
+            return;
+        attempt(run, server);
+    }
+}
+
 static int attempts(struct run *run, const struct vly_addr_list *list)
 {
     size_t n = run->job->reads_stdin ? 1 : list->n;
 
     for (size_t i = 0; i < n; i++) {
         run->more = i + 1 < n;
-        attempt(run, (const struct sockaddr *)&list->at[i]);
+        attempt_believed(run, (const struct sockaddr *)&list->at[i]);
         if (!run->again)
             break;
     }
@@ -310,29 +346,44 @@ static bool wants_bars(const struct vly_client_job *job)
            !(terminal_taken && isatty(STDOUT_FILENO) == 1);
 }
 
-int vly_client_run(const struct vly_client_job *job)
+static int run_job(struct run *run)
 {
-    static struct run run; /* static: a name look-up that hangs outlives this function */
+    const struct vly_client_job *job = run->job;
     uint64_t timeout_ns = job->net->timeout_ns != 0 ? job->net->timeout_ns : TIMEOUT_DEFAULT_NS;
     struct vly_addr_list list;
     const char *why;
     int err;
 
+    if (uv_loop_init(&run->loop) != 0)
+        return vly_cli_fail(&job->cli, VLY_E_NOMEM, "out of memory");
+    vly_progress_open(&run->progress, wants_bars(job));
+    err =
+        vly_addr_resolve(&run->loop, job->server->host, job->server->port, timeout_ns, &list, &why);
+    if (err != 0)
+        run->exit_code = vly_cli_fail(&job->cli, err, "%s: %s; check the host name",
+                                      vly_shown(job->server->name).text, why);
+    if (err == VLY_E_NO_ANSWER) /* the thread that looks up would hold up a normal exit */
+        _exit(run->exit_code);
+    if (err == 0)
+        (void)attempts(run, &list);
+    (void)uv_loop_close(&run->loop);
+    return run->exit_code;
+}
+
+int vly_client_run(const struct vly_client_job *job)
+{
+    static struct run run; /* static: a name look-up that hangs outlives this function */
+    int code;
+
     if (job->net->tcp && job->net->udp)
         return vly_cli_usage(&job->cli, "one of --udp and --tcp; only a server does both");
     run = (struct run){.job = job, .exit_code = VLY_EXIT_FAILED};
-    if (uv_loop_init(&run.loop) != 0)
-        return vly_cli_fail(&job->cli, VLY_E_NOMEM, "out of memory");
-    vly_progress_open(&run.progress, wants_bars(job));
-    err =
-        vly_addr_resolve(&run.loop, job->server->host, job->server->port, timeout_ns, &list, &why);
-    if (err != 0)
-        run.exit_code = vly_cli_fail(&job->cli, err, "%s: %s; check the host name",
-                                     vly_shown(job->server->name).text, why);
-    if (err == VLY_E_NO_ANSWER) /* the thread that looks up would hold up a normal exit */
-        _exit(run.exit_code);
-    if (err == 0)
-        (void)attempts(&run, &list);
-    (void)uv_loop_close(&run.loop);
-    return run.exit_code;
+    code = vly_trust_open(&run.trust, &job->cli, job->net, job->server);
+    if (code == 0)
+        code = vly_protection_open(&run.protection, &job->cli, job->net, VLY_END_CLIENT);
+    if (code != 0)
+        return code;
+    code = run_job(&run);
+    vly_protection_close(&run.protection);
+    return code;
 }

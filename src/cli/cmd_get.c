@@ -89,7 +89,9 @@ int vly_cmd_get(int argc, char **argv)
     int first;
 
     set.groups[1] = vly_net_group;
-    set.groups[2] = vly_talk_group;
+    set.groups[2] = vly_client_keys_group;
+    set.groups[3] = vly_protection_group;
+    set.groups[4] = vly_talk_group;
     first = vly_opt_parse(&set, argc, argv, &args, &code);
     if (first < 0)
         return code;

@@ -4,8 +4,11 @@
 #include "cli/addr.h"
 #include "cli/cli.h"
 #include "cli/json_out.h"
+#include "cli/permits.h"
+#include "cli/protection.h"
 #include "cli/serve_view.h"
 #include "cli/signals.h"
+#include "crypto/keytext.h"
 #include "file/path.h"
 
 #include <string.h>
@@ -46,7 +49,11 @@ struct serve {
     struct vly_signals signals;
     struct vly_serve_view view;
     struct vly_server *server;
+    struct vly_protection protection;
+    struct vly_permits permits;
 };
+
+#define PERMITS_BYTES 256
 
 static void on_closed(void *ctx)
 {
@@ -66,58 +73,91 @@ static void on_signal(void *ctx, int signum)
     vly_server_close(s->server, on_closed, s);
 }
 
-static void say_carrier(const struct serve *s, const char *proto)
+/* Who proves himself how: by keys, by one that both ends hold, or not at all. */
+static const char *method_name(const struct vly_protection *p)
 {
+    return p->plain ? "plain" : p->psk != NULL ? "psk" : "keys";
+}
+
+static void say_carrier(const struct serve *s, const char *proto, const char *permits)
+{
+    const struct vly_protection *p = &s->protection;
     json_t *event = vly_json_event("listening");
 
     vly_json_text(event, "proto", proto);
     vly_json_text(event, "address", vly_server_address(s->server));
     vly_json_count(event, "port", vly_server_port(s->server));
+    vly_json_text(event, "protection", method_name(p));
+    if (p->secret != NULL) {
+        vly_json_text(event, "fingerprint", vly_fingerprint(p->public_key).s);
+        vly_json_text(event, "key", vly_public_key_text(p->public_key).s);
+    }
+    vly_json_text(event, "permits", permits);
     vly_json_emit(event);
 }
 
 static void say_listening(const struct serve *s, const struct serve_args *args, const char *root)
 {
     const struct vly_net_args *net = &args->net;
+    const struct vly_protection *p = &s->protection;
     const char *address = vly_server_address(s->server);
-    bool is_v6 = strchr(address, ':') != NULL;
-    bool over_udp = net->udp || !net->tcp;
+    bool is_v6 = strchr(address, ':') != NULL, over_udp = net->udp || !net->tcp;
+    const char *carriers = !net->tcp ? "UDP" : over_udp ? "UDP and TCP" : "TCP";
+    char permits[PERMITS_BYTES];
 
+    vly_permits_text(&s->permits, permits, sizeof(permits));
     if (net->json && over_udp)
-        say_carrier(s, "udp");
+        say_carrier(s, "udp", permits);
     if (net->json && net->tcp)
-        say_carrier(s, "tcp");
-    if (!net->quiet)
-        vly_cli_say(&s->cli, "serving %s on %s %s%s%s:%u, %s, not encrypted; Ctrl-C ends",
-                    vly_shown(root).text,
-                    !net->tcp  ? "UDP"
-                    : over_udp ? "UDP and TCP"
-                               : "TCP",
-                    is_v6 ? "[" : "", address, is_v6 ? "]" : "", vly_server_port(s->server),
-                    args->writable ? "writable" : "read-only");
+        say_carrier(s, "tcp", permits);
+    if (net->quiet)
+        return;
+    if (p->made)
+        vly_cli_say(&s->cli, "made a key for this server: %s", vly_shown(p->key_path.s).text);
+    vly_cli_say(&s->cli, "serving %s on %s %s%s%s:%u: %s; %s%s; Ctrl-C ends", vly_shown(root).text,
+                carriers, is_v6 ? "[" : "", address, is_v6 ? "]" : "", vly_server_port(s->server),
+                permits,
+                p->plain         ? "NOT encrypted"
+                : p->psk != NULL ? "encrypted by the shared key"
+                                 : "encrypted, its key is ",
+                p->secret != NULL ? vly_fingerprint(p->public_key).s : "");
 }
 
-static int serve_at(struct serve *s, const struct serve_args *args, const char *root,
-                    const struct sockaddr *address)
+/* Opens the server; the secrets are not needed here any more. */
+static int open_server(struct serve *s, const struct serve_args *args, const char *root,
+                       const struct sockaddr *address)
 {
     struct vly_server_options opt = {
         .size = sizeof(opt),
         .root = root,
         .listen = address,
         .both_carriers = args->net.tcp && args->net.udp,
-        .writable = args->writable,
         .max_clients = (size_t)args->max_clients,
         .events = &vly_serve_view_events,
         .ctx = &s->view,
     };
     struct vly_failure why = {0};
+    int err;
 
     vly_net_fill(&opt.transport, &args->net);
-    if (vly_server_open(&s->server, &s->loop, &opt, &why) != 0)
-        return vly_cli_fail(&s->cli, why.err, "%s", why.text);
+    if (!s->protection.plain)
+        opt.transport.security = &s->protection.security;
+    vly_permits_fill(&s->permits, &opt);
+    err = vly_server_open(&s->server, &s->loop, &opt, &why);
+    return err == 0 ? 0 : vly_cli_fail(&s->cli, why.err, "%s", why.text);
+}
+
+static int serve_at(struct serve *s, const struct serve_args *args, const char *root,
+                    const struct sockaddr *address)
+{
+    int code = open_server(s, args, root, address);
+
+    if (code != 0)
+        return code;
     vly_signals_open(&s->signals, &s->loop, on_signal, s);
     vly_serve_view_open(&s->view, &s->loop, &s->cli, &args->net);
     say_listening(s, args, root);
+    vly_protection_wipe(&s->protection);
     (void)uv_run(&s->loop, UV_RUN_DEFAULT);
     return VLY_EXIT_OK;
 }
@@ -144,6 +184,11 @@ static int run(const struct vly_cli *cli, const struct serve_args *args, const c
     if (args->listen != NULL)
         host_copy(args->listen, host);
     s = (struct serve){.cli = *cli};
+    code = vly_permits_open(&s.permits, cli, &args->net, root, args->writable);
+    if (code == 0)
+        code = vly_protection_open(&s.protection, cli, &args->net, VLY_END_SERVER);
+    if (code != 0)
+        return code;
     if (uv_loop_init(&s.loop) != 0)
         return vly_cli_fail(cli, VLY_E_NOMEM, "out of memory");
     err = vly_addr_resolve(&s.loop, host, (uint16_t)args->port, LOOKUP_NS, &list, &why);
@@ -156,6 +201,8 @@ static int run(const struct vly_cli *cli, const struct serve_args *args, const c
         _exit(code);
     (void)uv_run(&s.loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&s.loop);
+    vly_protection_close(&s.protection);
+    vly_permits_close(&s.permits);
     return code;
 }
 
@@ -167,7 +214,9 @@ int vly_cmd_serve(int argc, char **argv)
     int code, first;
 
     set.groups[1] = vly_net_group;
-    set.groups[2] = vly_talk_group;
+    set.groups[2] = vly_server_keys_group;
+    set.groups[3] = vly_protection_group;
+    set.groups[4] = vly_talk_group;
     first = vly_opt_parse(&set, argc, argv, &args, &code);
     if (first < 0)
         return code;

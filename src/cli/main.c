@@ -9,6 +9,7 @@ static const struct vly_command commands[] = {
     {"put", vly_cmd_put, "upload files and directories"},
     {"get", vly_cmd_get, "download files and directories"},
     {"ls", vly_cmd_ls, "list what a server has"},
+    {"keygen", vly_cmd_keygen, "make the key that names you to servers, or show one"},
     {"sim", vly_cmd_sim, "run the protocol over a simulated link, in virtual time"},
     {"bench", vly_cmd_bench, "measure Volley against plain TCP on the same path"},
 };

@@ -34,7 +34,7 @@ struct vly_opt_group {
     size_t n;
 };
 
-#define VLY_OPT_GROUPS_MAX 4
+#define VLY_OPT_GROUPS_MAX 5
 #define VLY_OPTS_MAX 40 /* of all groups of a command */
 
 /* A command as its user sees it. --help is added by itself. */

@@ -6,7 +6,9 @@
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #ifndef VLY_VERSION
 #define VLY_VERSION "unknown"
@@ -93,11 +95,24 @@ static int dispatch(const struct vly_program *p, int argc, char **argv)
     return unknown_command(p, argv[1]);
 }
 
+/* A core dump would hold keys. VOLLEY_CORE=1 is for those who look for a bug. */
+static void forbid_core_dumps(void)
+{
+    const char *allowed = getenv("VOLLEY_CORE");
+    struct rlimit limit;
+
+    if ((allowed != NULL && strcmp(allowed, "1") == 0) || getrlimit(RLIMIT_CORE, &limit) != 0)
+        return;
+    limit.rlim_cur = 0;
+    (void)setrlimit(RLIMIT_CORE, &limit);
+}
+
 int vly_program_main(const struct vly_program *p, int argc, char **argv)
 {
     int code;
 
     (void)setlocale(LC_CTYPE, "");
+    forbid_core_dumps();
     /* A reader that goes away is an error to report, and a transfer to end properly. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is then an error like a full disk */

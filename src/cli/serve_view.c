@@ -7,6 +7,7 @@
 
 #include "cli/json_out.h"
 #include "cli/quantity.h"
+#include "crypto/keytext.h"
 #include "file/path.h"
 
 #include <inttypes.h>
@@ -142,6 +143,41 @@ static void on_connect(void *ctx, const char *client)
     }
 }
 
+static void on_client_key(void *ctx, const char *client, const uint8_t *key)
+{
+    struct vly_serve_view *v = ctx;
+
+    if (key == NULL)
+        return;
+    if (v->cli.json) {
+        json_t *event = vly_json_event("client_key");
+        vly_json_text(event, "client", client);
+        vly_json_text(event, "fingerprint", vly_fingerprint(key).s);
+        vly_json_text(event, "key", vly_public_key_text(key).s);
+        vly_json_emit(event);
+    }
+    if (v->verbose && !v->quiet) {
+        vly_progress_clear(&v->progress);
+        vly_cli_say(&v->cli, "%s has the key %s", client, vly_fingerprint(key).s);
+    }
+}
+
+static void on_turned_away(void *ctx, const char *client, const char *why)
+{
+    struct vly_serve_view *v = ctx;
+
+    if (v->cli.json) {
+        json_t *event = vly_json_event("turned_away");
+        vly_json_text(event, "client", client);
+        vly_json_text(event, "message", why);
+        vly_json_emit(event);
+    }
+    if (!v->quiet) {
+        vly_progress_clear(&v->progress);
+        vly_cli_say(&v->cli, "%s was turned away: %s", client, why);
+    }
+}
+
 static void on_disconnect(void *ctx, const char *client, const struct vly_transfer_stats *s,
                           const struct vly_failure *why)
 {
@@ -221,6 +257,8 @@ static void on_file_end(void *ctx, const char *client, bool upload, const char *
 
 const struct vly_server_events vly_serve_view_events = {
     .on_connect = on_connect,
+    .on_client_key = on_client_key,
+    .on_turned_away = on_turned_away,
     .on_disconnect = on_disconnect,
     .on_file_begin = on_file_begin,
     .on_file_progress = on_file_progress,

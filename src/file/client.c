@@ -298,6 +298,7 @@ static void on_open(void *user)
         return;
     }
     c->open = true;
+    vly_client_tell_key(c, NULL);
     c->begin_ns = c->end_ns = c->spec.now_ns();
     c->link->ops->expect_answer(c->link, true);
     vly_ctl_send(&c->ctl, &(struct vly_msg){.type = VLY_MSG_START, .version = VLY_FILE_VERSION});
@@ -378,46 +379,6 @@ static void on_writable(void *user, uint64_t stream)
 
 /* ---- the end ---- */
 
-/* The server closed, or broke off, and said why or not. */
-static void record_closed_by_server(struct vly_file_client *c, int err, uint64_t code,
-                                    const char *reason)
-{
-    char text[VLY_FAULT_TEXT / 2];
-
-    if (err == 0)
-        err = VLY_E_CLOSED;
-    if (err == VLY_E_CLOSED && code != 0 && code != VLY_WIRE_CANCELLED)
-        err = vly_err_from_wire(code);
-    vly_escape_text(text, sizeof text, vly_span_str(reason));
-    vly_client_record(c, err, "%s: %s", c->server_name, text[0] != '\0' ? text : vly_err_text(err));
-}
-
-/* What ended the connection before the work was done, in words. */
-static void record_close(struct vly_file_client *c, int err, uint64_t code, const char *reason)
-{
-    const char *name = c->server_name;
-    double timeout_s = (double)c->timeout_ns / 1e9;
-
-    if (c->cancelled)
-        vly_client_record(c, VLY_E_CANCELLED, "given up; what was not finished is dropped");
-    else if (err == VLY_E_NO_ANSWER)
-        vly_client_record(c, err,
-                          c->over_tcp
-                              ? "no answer from %s within %.1f s; is 'volley serve --tcp' running "
-                                "there, and does its TCP port get through?"
-                              : "no answer from %s within %.1f s; is 'volley serve' running there, "
-                                "not with --tcp alone, and does its UDP port get through?",
-                          name, timeout_s);
-    else if (err == VLY_E_LOST && reason[0] == '\0')
-        vly_client_record(c, err, "the connection to %s was lost: nothing came for %.1f s", name,
-                          timeout_s);
-    else if (err == VLY_E_SUITE)
-        vly_client_record(c, err, "%s does not accept plain connections; start it with --plain",
-                          name);
-    else
-        record_closed_by_server(c, err, code, reason);
-}
-
 static void end_all_asks(struct vly_file_client *c)
 {
     struct vly_fault why;
@@ -434,7 +395,7 @@ static void on_closed(void *user, int err, uint64_t code, const char *reason)
     vly_jobs_hold(&c->jobs);
     c->closing = true;
     if (!c->ending)
-        record_close(c, err, code, reason);
+        vly_client_record_close(c, err, code, reason);
     drop_queue(c);
     end_all_asks(c);
     vly_stats_from_link(&c->stats, c->link);
@@ -529,6 +490,7 @@ int vly_file_client_new(struct vly_file_client **out, const struct vly_file_clie
     c->force = opt->force;
     c->recursive = opt->recursive;
     c->over_tcp = opt->transport.carrier == VLY_CARRIER_TCP;
+    c->plain = opt->transport.plain;
     c->timeout_ns = opt->transport.timeout_ns != 0 ? opt->transport.timeout_ns : VLY_S(10);
     c->root.fd = c->tree.root.fd = -1;
     c->budget.left_bytes = VLY_CLIENT_BUFFER_BYTES;

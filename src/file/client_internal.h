@@ -1,6 +1,7 @@
 /*
  * client_internal - a client, its tasks and requests, as client.c (lifecycle, dispatch),
- * client_request.c (a request's life) and get.c, put.c, list.c (what each does) share them.
+ * client_close.c (how it ended), client_request.c (a request's life) and get.c, put.c, list.c (what
+ * each does) share them.
  *
  * A task is something still to be asked for; a request is one that was. At most
  * VLY_CLIENT_FILES_MAX requests are under way; tasks wait in a queue, and those of a local tree are
@@ -74,7 +75,7 @@ struct vly_file_client {
     char *where;       /* owned; PUT: remote, tidy */
     bool where_is_dir; /* it ended in '/', or has to be one */
     uint64_t timeout_ns;
-    bool over_tcp;
+    bool over_tcp, plain;
     /* GET */
     struct vly_root root; /* where files go; fd -1: standard output */
     char *dest_name;      /* owned; NULL: into the root under their own names */
@@ -118,6 +119,13 @@ void vly_client_step(struct vly_file_client *c);
 void vly_client_violation(struct vly_file_client *c, const char *what);
 /* Puts a task at the end of the queue; takes it. */
 void vly_client_queue(struct vly_file_client *c, struct vly_task *t);
+
+/* ---- client_close.c ---- */
+
+/* Tells the user which key the server has shown, if it has; `why` NULL: it is believed. */
+void vly_client_tell_key(struct vly_file_client *c, const struct vly_failure *why);
+/* Records what ended the connection before the work was done, in words. */
+void vly_client_record_close(struct vly_file_client *c, int err, uint64_t code, const char *reason);
 
 /* ---- client_request.c ---- */
 

@@ -7,6 +7,7 @@
  */
 #include "file/server_internal.h"
 
+#include "crypto/keytext.h"
 #include "file/path.h"
 #include "file/stats.h"
 
@@ -91,13 +92,16 @@ static int check_request(const struct vly_session *s, const struct vly_msg *m,
 
     if (vly_path_check(m->path) != 0)
         return vly_fault_plain(why, VLY_E_BAD_NAME);
-    if (!vly_root_is_alive(&s->srv->root))
+    if (!vly_root_is_alive(s->root))
         return vly_fault_set(why, VLY_E_NOT_FOUND,
                              "the directory that the server was started in is gone");
     if (uploads && !s->srv->writable)
         return vly_fault_set(why, VLY_E_REFUSED,
                              "the server is read-only; it takes uploads when "
                              "it is started with --writable");
+    if ((s->rights & (uploads ? VLY_RIGHT_WRITE : VLY_RIGHT_READ)) == 0)
+        return vly_fault_set(why, VLY_E_REFUSED, "you may not %s here",
+                             uploads ? "upload" : "list or download");
     return 0;
 }
 
@@ -413,6 +417,39 @@ static void on_jobs_idle(void *ctx)
         srv->on_idle(srv->idle_ctx);
 }
 
+/* Ends the connection of a client that may do nothing here; on_closed tells of it. */
+static void turn_away(struct vly_session *s, const uint8_t *key)
+{
+    char reason[128];
+
+    if (key == NULL)
+        (void)snprintf(reason, sizeof reason, "only clients with a known key may come here");
+    else
+        (void)snprintf(reason, sizeof reason,
+                       "this key (%s) is not in the server's authorized_keys",
+                       vly_fingerprint(key).s);
+    s->closing = true;
+    s->link->ops->close(s->link, VLY_WIRE_REFUSED, reason);
+}
+
+/* Gives the session its rights and directory, and tells of it. */
+static void admit(struct vly_session *s)
+{
+    const struct vly_file_server *srv = s->srv;
+    uint8_t shown[VLY_PUBLIC_KEY_BYTES];
+    const uint8_t *key = s->link->ops->peer_key(s->link, shown) ? shown : NULL;
+    const struct vly_access_grant *grant = vly_access_find(&srv->access, key);
+
+    s->rights = grant != NULL ? grant->rights : srv->access.others;
+    s->root = grant != NULL && grant->root.fd >= 0 ? &grant->root : &srv->root;
+    if (srv->events != NULL && srv->events->on_connect != NULL)
+        srv->events->on_connect(srv->ctx, vly_session_client(s));
+    if (srv->events != NULL && srv->events->on_client_key != NULL)
+        srv->events->on_client_key(srv->ctx, vly_session_client(s), key);
+    if (s->rights == 0)
+        turn_away(s, key);
+}
+
 int vly_session_start(struct vly_file_server *srv, struct vly_link *link)
 {
     struct vly_session *s = calloc(1, sizeof *s);
@@ -427,8 +464,7 @@ int vly_session_start(struct vly_file_server *srv, struct vly_link *link)
     link->events = &session_events;
     link->user = s;
     srv->sessions++;
-    if (srv->events != NULL && srv->events->on_connect != NULL)
-        srv->events->on_connect(srv->ctx, vly_session_client(s));
+    admit(s);
     return 0;
 }
 
@@ -445,4 +481,5 @@ void vly_file_server_fini(struct vly_file_server *srv)
 {
     assert(srv->sessions == 0);
     vly_root_close(&srv->root);
+    vly_access_close(&srv->access);
 }

@@ -8,6 +8,7 @@
 #ifndef VLY_FILE_SERVER_H
 #define VLY_FILE_SERVER_H
 
+#include "file/access.h"
 #include "file/beneath.h"
 #include "file/sink.h"
 #include <volley/transport.h>
@@ -20,7 +21,8 @@
 
 /* What all sessions share. */
 struct vly_file_server {
-    struct vly_root root; /* owned */
+    struct vly_root root;     /* owned */
+    struct vly_access access; /* owned */
     bool writable;
     const struct vly_server_events *events; /* borrowed; NULL: none */
     void *ctx;

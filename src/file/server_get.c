@@ -20,7 +20,7 @@ static int open_source(const struct vly_request *q, struct vly_source **out, str
     struct stat st;
     int fd, err;
 
-    if ((err = vly_root_open_regular(&s->srv->root, q->path, &fd, &st)) != 0)
+    if ((err = vly_root_open_regular(s->root, q->path, &fd, &st)) != 0)
         return vly_fault_last(why, err);
     return vly_source_from_file(out, fd, &st, why);
 }

@@ -51,7 +51,9 @@ struct vly_request {
 
 struct vly_session {
     struct vly_file_server *srv;
-    struct vly_link *link; /* NULL once closed */
+    struct vly_link *link;       /* NULL once closed */
+    const struct vly_root *root; /* what it sees */
+    unsigned rights;             /* of enum vly_right */
     struct vly_ctl ctl;
     struct vly_jobs jobs;
     struct vly_senders senders;

@@ -152,7 +152,7 @@ static void list_file(struct vly_request *q, const struct stat *st)
 static int open_lister(struct vly_request *q, bool recursive)
 {
     struct vly_lister *l = malloc(sizeof *l);
-    int fd, err = vly_root_open_dir(&q->session->srv->root, q->path, &fd);
+    int fd, err = vly_root_open_dir(q->session->root, q->path, &fd);
 
     if (err != 0 || l == NULL) {
         if (err == 0)
@@ -176,7 +176,7 @@ void vly_list_start(struct vly_request *q, bool recursive)
     struct vly_session *s = q->session;
     struct vly_fault why;
     struct stat st;
-    int err = vly_root_stat(&s->srv->root, q->path, &st);
+    int err = vly_root_stat(s->root, q->path, &st);
 
     q->state = VLY_REQUEST_CONTENT;
     if (err == 0 && !S_ISDIR(st.st_mode)) {

@@ -70,7 +70,7 @@ static int open_sink(struct vly_request *q, const struct vly_msg *m, struct vly_
 
     if (q->path[0] == '\0')
         return vly_fault_plain(why, VLY_E_IS_DIRECTORY);
-    err = vly_root_open_parent(&s->srv->root, q->path, parents, &spec.dir_fd, &spec.name);
+    err = vly_root_open_parent(s->root, q->path, parents, &spec.dir_fd, &spec.name);
     if (err != 0)
         return explain_parent(why, err);
     return vly_sink_open_file(out, &spec, why);
@@ -116,8 +116,7 @@ void vly_mkdir_start(struct vly_request *q, uint16_t mode)
     int parent_fd, err;
 
     q->state = VLY_REQUEST_CONTENT;
-    err = q->path[0] != '\0' ? vly_root_mkdir(&s->srv->root, q->path, mode, &parent_fd)
-                             : VLY_E_DUPLICATE;
+    err = q->path[0] != '\0' ? vly_root_mkdir(s->root, q->path, mode, &parent_fd) : VLY_E_DUPLICATE;
     if (err == VLY_E_DUPLICATE) {
         on_synced(q, NULL);
     } else if (err != 0) {

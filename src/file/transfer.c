@@ -46,9 +46,6 @@ static int check_transport(const struct vly_transport_options *t, struct vly_fau
     const char *cc = t->cc != NULL ? t->cc : "cubic";
     enum vly_io io;
 
-    if (!t->plain)
-        return vly_fault_set(why, VLY_E_SUITE,
-                             "encryption is not built yet; --plain at both ends sends in clear");
     if (vly_cc_find(cc) == NULL)
         return vly_fault_set(why, VLY_E_INVALID, "there is no congestion control '%s'",
                              vly_shown(cc).text);
@@ -110,6 +107,14 @@ static int on_accept(void *ctx, struct vly_link *link)
     struct vly_server *s = ctx;
 
     return vly_session_start(&s->files, link);
+}
+
+static void on_turned_away(void *ctx, const char *client, const char *why)
+{
+    const struct vly_file_server *files = &((struct vly_server *)ctx)->files;
+
+    if (files->events != NULL && files->events->on_turned_away != NULL)
+        files->events->on_turned_away(files->ctx, client, why);
 }
 
 /* Each file under way is one or two descriptors; the usual soft limit is for one client. */
@@ -190,6 +195,7 @@ static int open_transports(struct vly_server *s, struct uv_loop_s *loop,
     spec.is_server = true;
     spec.max_links = opt->max_clients;
     spec.on_accept = on_accept;
+    spec.on_turned_away = on_turned_away;
     spec.ctx = s;
     if (opt->both_carriers)
         spec.options.carrier = VLY_CARRIER_UDP;
@@ -234,15 +240,16 @@ int vly_server_open(struct vly_server **out, struct uv_loop_s *loop,
                                         .events = o.events,
                                         .ctx = o.ctx,
                                         .now_ns = vly_clock_now_ns};
+    allow_many_files();
     if ((err = check_transport(&o.transport, &fault)) == 0 &&
-        (err = open_root(s, o.root, &fault)) == 0)
+        (err = open_root(s, o.root, &fault)) == 0 &&
+        (err = vly_access_open(&s->files.access, &o, &fault)) == 0)
         err = open_transports(s, loop, &o, &fault);
     if (err != 0) {
         vly_file_server_fini(&s->files);
         free(s);
         return give(why, &fault, text);
     }
-    allow_many_files();
     *out = s;
     return 0;
 }

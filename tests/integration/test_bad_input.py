@@ -20,7 +20,7 @@ class NoSuchFile(Case):
 
     def test_get_json(self):
         server = self.serve()
-        result = volley("get", f"{server.at}/nothing", "-o", self.got, "--plain", "--json")
+        result = volley("get", f"{server.at}/nothing", "-o", self.got, *self.protection, "--json")
         self.assertEqual(result.code, NOT_FOUND)
         self.assertEqual(result.events[-1]["event"], "error")
         self.assertEqual(result.events[-1]["code"], "NOT_FOUND")
@@ -48,7 +48,7 @@ class NoSuchFile(Case):
 class WrongKind(Case):
     def test_directory_to_stdout(self):
         self.file("root/dir/a", 10)
-        result = volley("get", f"{self.serve().at}/dir", "-o", "-", "--plain")
+        result = volley("get", f"{self.serve().at}/dir", "-o", "-", *self.protection)
         self.assertEqual(result.code, REFUSED, result.err)
         self.assert_one_line(result.error_lines, "get")
         self.assertEqual(result.out, b"")
@@ -69,12 +69,12 @@ class WrongKind(Case):
     def test_file_as_directory(self):
         self.file("root/a", 10)
         server = self.serve("--writable")
-        result = volley("get", f"{server.at}/a/b", "-o", self.got, "--plain")
+        result = volley("get", f"{server.at}/a/b", "-o", self.got, *self.protection)
         self.assertIn(result.code, (NOT_FOUND, REFUSED))
         self.assert_one_line(result.error_lines, "get")
         self.assert_nothing_in(self.got)
         self.file("b", 10)
-        result = volley("put", self.dir / "b", f"{server.at}/a/b", "--plain")
+        result = volley("put", self.dir / "b", f"{server.at}/a/b", *self.protection)
         self.assertIn(result.code, (NOT_FOUND, REFUSED))
         self.assert_one_line(result.error_lines, "put")
         self.assertEqual((self.root / "a").stat().st_size, 10)
@@ -93,7 +93,7 @@ class WrongKind(Case):
         os.symlink(self.dir, self.root / "up")
         server = self.serve()
         for path in ("link", "up/secret"):
-            result = volley("get", f"{server.at}/{path}", "-o", self.got, "--plain")
+            result = volley("get", f"{server.at}/{path}", "-o", self.got, *self.protection)
             self.assertIn(result.code, (NOT_FOUND, REFUSED), result.err)
             self.assert_one_line(result.error_lines, "get")
         self.assert_nothing_in(self.got)
@@ -142,7 +142,7 @@ class Names(Case):
 
     def test_absolute(self):
         server = self.serve()
-        result = volley("get", f"{server.at}//etc/passwd", "-o", self.got, "--plain")
+        result = volley("get", f"{server.at}//etc/passwd", "-o", self.got, *self.protection)
         self.assertIn(result.code, (NOT_FOUND, REFUSED), result.err)
         self.assert_nothing_in(self.got)
 
@@ -157,7 +157,7 @@ class Names(Case):
         self.file("root/bidi\u202e", 10)
         (self.root / os.fsdecode(b"bytes\xff\xfe")).touch()
         server = self.serve()
-        result = volley("ls", server.at, "--plain")
+        result = volley("ls", server.at, *self.protection)
         self.assertEqual(result.code, REFUSED, result.err)  # one name has no place on the wire
         self.assert_one_line(result.error_lines, "ls")
         for raw in (b"\x1b", "\u202e".encode(), b"\xff"):
@@ -179,8 +179,11 @@ class Permission(Case):
             self.skipTest("needs root to become nobody")
         self.dir.chmod(0o755)
         self.program = shutil.copy(BIN, self.dir / "volley")
+        home = self.dir / "nobody"
+        home.mkdir()
+        shutil.chown(home, "nobody", "nogroup")
         self.as_nobody = {"program": self.program, "user": "nobody", "group": "nogroup",
-                          "extra_groups": [], "cwd": "/"}
+                          "extra_groups": [], "cwd": "/", "env": {**os.environ, "VOLLEY_HOME": str(home)}}
 
     def test_unreadable_on_the_server(self):
         self.file("root/a", 10).chmod(0)
@@ -266,14 +269,14 @@ class Changing(Case):
     def getting(self):
         self.source = self.file("root/a", 12_000_000)
         server = self.serve("--rate", "4MB")
-        client = self.start("get", f"{server.at}/a", "-o", self.got, "--plain", "--json")
+        client = self.start("get", f"{server.at}/a", "-o", self.got, *self.protection, "--json")
         client.wait_event("progress", lambda e: e["bytes_done"] > 0)
         return client
 
     def putting(self):
         self.source = self.file("a", 12_000_000)
         server = self.serve("--writable")
-        client = self.start("put", self.source, server.at, "--plain", "--json", "--rate", "4MB")
+        client = self.start("put", self.source, server.at, *self.protection, "--json", "--rate", "4MB")
         client.wait_event("progress", lambda e: e["bytes_done"] > 0)
         return client
 
@@ -313,7 +316,7 @@ class RootVanishes(Case):
         server = self.serve("--writable")
         shutil.rmtree(self.root)
         self.run_fails(NOT_FOUND, "get", f"{server.at}/a", "-o", self.got)
-        result = volley("put", source, server.at, "--plain")
+        result = volley("put", source, server.at, *self.protection)
         self.assertIn(result.code, (NOT_FOUND, REFUSED), result.err)
         self.assert_one_line(result.error_lines, "put")
         self.assert_nothing_in(self.got)
@@ -322,7 +325,7 @@ class RootVanishes(Case):
     def test_during_an_upload(self):
         source = self.file("a", 12_000_000)
         server = self.serve("--writable")
-        client = self.start("put", source, server.at, "--plain", "--json", "--rate", "4MB")
+        client = self.start("put", source, server.at, *self.protection, "--json", "--rate", "4MB")
         client.wait_event("progress", lambda e: e["bytes_done"] > 0)
         shutil.rmtree(self.root)
         self.assertNotEqual(client.wait(), OK)
@@ -352,7 +355,7 @@ class Plain(Case):
 class Ports(Case):
     def test_taken(self):
         server = self.serve()
-        result = volley("serve", self.root, "--plain", "--listen", "127.0.0.1", "--port", server.port)
+        result = volley("serve", self.root, *self.protection, "--listen", "127.0.0.1", "--port", server.port)
         self.assertNotEqual(result.code, OK)
         self.assert_one_line(result.error_lines, "serve")
 
@@ -366,7 +369,7 @@ class Ports(Case):
     def test_full_server(self):
         self.file("root/a", 12_000_000)
         server = self.serve("--rate", "4MB", "--max-clients", 1)
-        first = self.start("get", f"{server.at}/a", "-o", self.got, "--plain", "--json")
+        first = self.start("get", f"{server.at}/a", "-o", self.got, *self.protection, "--json")
         first.wait_event("progress")
         self.run_fails(REFUSED, "ls", server.at)
         self.assertEqual(first.wait(), OK, first.errors)
@@ -374,11 +377,11 @@ class Ports(Case):
 
 class Usage(Case):
     def test_pipes(self):
-        self.assertEqual(volley("get", "h/a", "-o", "-", "--json", "--plain").code, USAGE)
-        self.assertEqual(volley("get", "h/a", "-o", "-", "--json", "--plain").out, b"")
-        self.assertEqual(volley("put", "-", "h", "--plain").code, USAGE)
-        self.assertEqual(volley("put", "-", "h/dir/", "--plain").code, USAGE)
-        self.assertEqual(volley("put", "-", "a", "h/dir", "--plain").code, USAGE)
+        self.assertEqual(volley("get", "h/a", "-o", "-", "--json", *self.protection).code, USAGE)
+        self.assertEqual(volley("get", "h/a", "-o", "-", "--json", *self.protection).out, b"")
+        self.assertEqual(volley("put", "-", "h", *self.protection).code, USAGE)
+        self.assertEqual(volley("put", "-", "h/dir/", *self.protection).code, USAGE)
+        self.assertEqual(volley("put", "-", "a", "h/dir", *self.protection).code, USAGE)
 
 
 main()

@@ -66,7 +66,7 @@ class Big(Case):
         self.root.mkdir()
 
     def transfer(self, server, *args):
-        client = self.start(*args, "--plain", "--json")
+        client = self.start(*args, *self.protection, "--json")
         peaks = [PeakMemory(server.process.pid), PeakMemory(client.process.pid)]
         code = client.wait(LONG_S)
         used = [peak.end() for peak in peaks]

@@ -5,7 +5,7 @@ import re
 
 from volley_it import BIN, NETWORK, OK, REFUSED, USAGE, Case, main, volley
 
-COMMANDS = ["serve", "put", "get", "ls", "sim", "bench"]
+COMMANDS = ["serve", "put", "get", "ls", "keygen", "sim", "bench"]
 
 
 class Help(Case):

@@ -17,14 +17,14 @@ class Interrupt(Case):
 
     def getting(self, *args):
         server = self.serve("--rate", "4MB")
-        client = self.start("get", f"{server.at}/a", "-o", self.got, "--plain", "--json", *args)
+        client = self.start("get", f"{server.at}/a", "-o", self.got, *self.protection, "--json", *args)
         client.wait_event("progress", lambda e: e["bytes_done"] > 0)
         return server, client
 
     def putting(self, *args):
         (self.root / "a").unlink()
         server = self.serve("--writable")
-        client = self.start("put", self.upload, server.at, "--plain", "--json", "--rate", "4MB", *args)
+        client = self.start("put", self.upload, server.at, *self.protection, "--json", "--rate", "4MB", *args)
         client.wait_event("progress", lambda e: e["bytes_done"] > 0)
         return server, client
 
@@ -77,7 +77,7 @@ class Interrupt(Case):
     def test_waiting_client(self):
         server = self.serve()
         server.signal(signal.SIGSTOP)
-        client = self.start("get", f"{server.at}/a", "-o", self.got, "--plain", "-v")
+        client = self.start("get", f"{server.at}/a", "-o", self.got, *self.protection, "-v")
         self.addCleanup(server.signal, signal.SIGKILL)
         # Its socket is open when it has read the name of its peer: /proc tells, without a sleep.
         end = time.monotonic() + SOON_S
@@ -98,7 +98,7 @@ class Killed(Case):
     def test_server_of_a_get(self):
         self.file("root/a", 50_000_000)
         server = self.serve("--rate", "4MB")
-        client = self.start("get", f"{server.at}/a", "-o", self.got, "--plain", "--json", "--timeout",
+        client = self.start("get", f"{server.at}/a", "-o", self.got, *self.protection, "--json", "--timeout",
                             "2s")
         client.wait_event("progress", lambda e: e["bytes_done"] > 0)
         server.signal(signal.SIGKILL)
@@ -110,7 +110,7 @@ class Killed(Case):
     def test_server_of_a_put(self):
         source = self.file("b", 50_000_000)
         server = self.serve("--writable")
-        client = self.start("put", source, server.at, "--plain", "--json", "--rate", "4MB", "--timeout",
+        client = self.start("put", source, server.at, *self.protection, "--json", "--rate", "4MB", "--timeout",
                             "2s")
         client.wait_event("progress", lambda e: e["bytes_done"] > 0)
         server.signal(signal.SIGKILL)
@@ -121,7 +121,7 @@ class Killed(Case):
     def test_client(self):
         self.file("root/a", 50_000_000)
         server = self.serve("--rate", "4MB", "--timeout", "2s")
-        client = self.start("get", f"{server.at}/a", "-o", self.got, "--plain", "--json")
+        client = self.start("get", f"{server.at}/a", "-o", self.got, *self.protection, "--json")
         client.wait_event("progress", lambda e: e["bytes_done"] > 0)
         client.signal(signal.SIGKILL)
         gone = server.wait_event("disconnect", deadline_s=2 + SOON_S)

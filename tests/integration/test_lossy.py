@@ -48,7 +48,7 @@ class Lossy(Case):
         server = Server(self.root, "--writable", "--io", io, program=self.program)
         self.addCleanup(server.close)
         for args in (["get", f"{server.at}/a", "-o", self.got], ["put", source, f"{server.at}/b"]):
-            result = volley(*args, "--plain", "--json", "--io", io, program=self.program, timeout=LOSSY_S)
+            result = volley(*args, *self.protection, "--json", "--io", io, program=self.program, timeout=LOSSY_S)
             self.assertEqual(result.code, OK, result.err)
         self.assert_same(source, self.got / "a")
         self.assert_same(source, self.root / "b")

@@ -149,7 +149,7 @@ class Refused(Case):
         self.assertNotIn("\x1b", line)
 
     def run_fails_with_any_code(self, *args):
-        process = self.start(*args, "--plain")
+        process = self.start(*args, *self.protection)
         self.assertNotEqual(process.wait(), OK)
         self.assert_one_line(process.errors, args[0])
         return process.errors[0]

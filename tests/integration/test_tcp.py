@@ -157,7 +157,7 @@ class Midway(OverTcp):
         self.file("root/a", LARGE)
         server = self.serve()
         proxy = self.proxy(server.port, LARGE // 4, downstream=True)
-        client = self.start("get", f"{proxy.at}/a", "-o", self.got, "--plain", "--json", "--tcp")
+        client = self.start("get", f"{proxy.at}/a", "-o", self.got, *self.protection, "--json", "--tcp")
         self.assertTrue(proxy.held.wait(SOON_S))
         return server, client
 
@@ -165,7 +165,7 @@ class Midway(OverTcp):
         source = self.file("b", LARGE)
         server = self.serve("--writable")
         proxy = self.proxy(server.port, LARGE // 4, downstream=False)
-        client = self.start("put", source, proxy.at, "--plain", "--json", "--tcp")
+        client = self.start("put", source, proxy.at, *self.protection, "--json", "--tcp")
         self.assertTrue(proxy.held.wait(SOON_S))
         return server, client
 
@@ -221,7 +221,7 @@ class Midway(OverTcp):
         source = self.file("root/a", LARGE)
         server = self.serve()
         proxy = self.proxy(server.port, LARGE // 4, downstream=True)
-        client = self.start("get", f"{proxy.at}/a", "-o", self.got, "--plain", "--json", "--tcp")
+        client = self.start("get", f"{proxy.at}/a", "-o", self.got, *self.protection, "--json", "--tcp")
         self.assertTrue(proxy.held.wait(SOON_S))
         with open(source, "r+b") as f:
             f.truncate(1000)
@@ -238,7 +238,7 @@ class BlockedPipe(OverTcp):
         with open(self.root / "a", "wb") as sparse:
             sparse.truncate(8 * LARGE)  # more than the credit
         server = self.serve()
-        client = subprocess.Popen([BIN, "get", f"{server.at}/a", "-o", "-", "--plain", "--tcp"],
+        client = subprocess.Popen([BIN, "get", f"{server.at}/a", "-o", "-", *self.protection, "--tcp"],
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(client.communicate)
         self.addCleanup(client.kill)
@@ -254,7 +254,7 @@ class FewDescriptors(OverTcp):
         source = self.file("root/a", 100_000)
         server = self.serve(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24)))
         idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(30)]
-        client = self.start("get", f"{server.at}/a", "-o", self.got, "--plain", "--json", "--tcp")
+        client = self.start("get", f"{server.at}/a", "-o", self.got, *self.protection, "--json", "--tcp")
         for connection in idle:
             connection.close()
         self.assertEqual(client.wait(), OK, client.errors)

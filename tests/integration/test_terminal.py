@@ -30,7 +30,7 @@ class Terminal(Case):
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         environ = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
         environ |= {"TERM": "xterm", "LC_ALL": "C.UTF-8"} | env
-        process = subprocess.Popen([BIN, *map(str, args), "--plain"], stdin=subprocess.DEVNULL,
+        process = subprocess.Popen([BIN, *map(str, args), *self.protection], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.DEVNULL, stderr=slave, env=environ)
         os.close(slave)
         self.addCleanup(process.wait)
@@ -122,10 +122,10 @@ class Terminal(Case):
         clients = []
 
         def on_text(shown):
-            port = re.search(r"127\.0\.0\.1:(\d+), read-only", shown)
+            port = re.search(r"127\.0\.0\.1:(\d+): everyone may read", shown)
             if port and not clients:
                 clients.append(self.start("get", f"127.0.0.1:{port[1]}/{NAME}", "-o", self.got,
-                                          "--plain"))
+                                          *self.protection))
             if "verified" in shown and not on_text.told:
                 on_text.told = True
                 process.send_signal(signal.SIGINT)

@@ -127,7 +127,7 @@ class ManyClients(Case):
         results = [None] * len(runs)
 
         def run(i):
-            results[i] = volley(*runs[i], "--plain", *self.carrier, timeout=4 * DEADLINE_S)
+            results[i] = volley(*runs[i], *self.protection, *self.carrier, timeout=4 * DEADLINE_S)
 
         threads = [threading.Thread(target=run, args=(i,)) for i in range(len(runs))]
         for thread in threads:
@@ -175,7 +175,7 @@ class Pipes(Case):
     def test_reader_that_leaves_ends_the_transfer(self):
         self.file("root/a", 20_000_000)
         server = self.serve()
-        getting = subprocess.Popen([BIN, "get", f"{server.at}/a", "-o", "-", "--plain", *self.carrier],
+        getting = subprocess.Popen([BIN, "get", f"{server.at}/a", "-o", "-", *self.protection, *self.carrier],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         getting.stdout.read(10)
         getting.stdout.close()
@@ -259,9 +259,9 @@ STATS = {"files", "bytes", "seconds", "goodput_bits_per_s", "packets_sent", "pac
 
 class Output(Case):
     def test_first_line_of_a_server(self):
-        process = self.start("serve", self.root, "--plain", "--json", "--listen", "127.0.0.1", "--port", 0)
+        process = self.start("serve", self.root, *self.protection, "--json", "--listen", "127.0.0.1", "--port", 0)
         line = process.lines.get(timeout=DEADLINE_S)
-        self.assertRegex(line, r'^{"event":"listening","proto":"udp","address":"127\.0\.0\.1","port":\d+}\n$')
+        self.assertRegex(line, r'^{"event":"listening","proto":"udp","address":"127\.0\.0\.1","port":\d+,"protection":"plain","permits":"everyone may read"}\n$')
 
     def test_events_of_a_server(self):
         self.file("root/a", 1000)

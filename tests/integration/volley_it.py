@@ -108,8 +108,7 @@ class Server(Process):
     """volley serve on a port of its choice; `at` is HOST:PORT for operands."""
 
     def __init__(self, root, *args, listen="127.0.0.1", **popen):
-        super().__init__("serve", root, "--plain", "--json", "--port", 0, "--listen", listen, *args,
-                         **popen)
+        super().__init__("serve", root, "--json", "--port", 0, "--listen", listen, *args, **popen)
         self.listening = self.wait_event("listening")
         self.port = self.listening["port"]
         self.at = f"[{listen}]:{self.port}" if ":" in listen else f"{listen}:{self.port}"
@@ -166,6 +165,7 @@ class Case(unittest.TestCase):
     """A test with a directory of its own and processes that end with it."""
 
     carrier = ()  # options that both ends get: ("--tcp",) in a class that runs over TCP
+    protection = ("--plain",)  # likewise: () in a class that runs encrypted
 
     def setUp(self):
         self.dir = Path(tempfile.mkdtemp(prefix="volley-it-"))
@@ -174,6 +174,15 @@ class Case(unittest.TestCase):
         self.root.mkdir()
         self.got = self.dir / "got"  # where downloads go
         self.got.mkdir()
+        self.home = self.dir / "home"  # where keys are
+        self.home.mkdir(0o700)
+        self.set_env("VOLLEY_HOME", self.home)
+
+    def set_env(self, name, value):
+        """For the processes of this test."""
+        before = os.environ.get(name)
+        self.addCleanup(os.environ.__setitem__ if before is not None else os.environ.pop, name, before)
+        os.environ[name] = str(value)
 
     def file(self, path, size=0, seed=1, content=None):
         """Writes a file below the test's directory; returns its path."""
@@ -188,18 +197,18 @@ class Case(unittest.TestCase):
         return process
 
     def serve(self, *args, root=None, **popen):
-        server = Server(root or self.root, *self.carrier, *args, **popen)
+        server = Server(root or self.root, *self.protection, *self.carrier, *args, **popen)
         self.addCleanup(server.close)
         return server
 
     def run_ok(self, *args, **popen):
-        result = volley(*args, "--plain", *self.carrier, **popen)
+        result = volley(*args, *self.protection, *self.carrier, **popen)
         self.assertEqual(result.code, OK, result.err)
         return result
 
     def run_fails(self, code, *args, **popen):
         """The command fails with that code and exactly one line, which it returns."""
-        result = volley(*args, "--plain", *self.carrier, **popen)
+        result = volley(*args, *self.protection, *self.carrier, **popen)
         self.assertEqual(result.code, code, result.err)
         self.assert_one_line(result.error_lines, args[0])
         return result.error_lines[0]

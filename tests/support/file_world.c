@@ -160,6 +160,7 @@ void fw_begin(struct file_world *w, void **state)
     w->server.events = &server_events;
     w->server.ctx = w;
     w->server.now_ns = now_ns;
+    w->server.access.others = VLY_RIGHT_READ | VLY_RIGHT_WRITE;
 }
 
 int fw_start_many(struct file_world *w, enum vly_client_verb verb, const char *const *paths,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hkdf.h"
+#include "wire.h"
 
 static bool is_plain(const struct vly_keys_start *start)
 {
@@ -15,12 +16,12 @@ static void expand(const struct vly_keys_start *start, const uint8_t secret[VLY_
                    const char *label, uint8_t *out, size_t len)
 {
     uint8_t info[32];
-    size_t n = strlen(label);
+    struct vly_wr w = vly_wr_init(info, sizeof(info));
 
-    assert(n < sizeof(info));
-    memcpy(info, label, n);
-    info[n] = start->suite->id;
-    vly_hkdf_expand(start->crypto, secret, (struct vly_span){info, n + 1}, out, len);
+    vly_wr_bytes(&w, label, strlen(label));
+    vly_wr_u8(&w, start->suite->id);
+    assert(!w.failed);
+    vly_hkdf_expand(start->crypto, secret, (struct vly_span){info, vly_wr_len(&w)}, out, len);
 }
 
 static void expand_key(const struct vly_keys_start *start, const uint8_t secret[VLY_KEY_BYTES],

@@ -20,8 +20,6 @@ void vly_digest_hmac(const uint8_t key[32], const struct vly_span *parts, size_t
 VLY_MUST_USE bool vly_curve_x25519(uint8_t out[32], const uint8_t secret[32],
                                    const uint8_t point[32]);
 void vly_curve_x25519_public(uint8_t out[32], const uint8_t secret[32]);
-
-/* group.c */
 void vly_group_map(uint8_t out[32], const uint8_t hash[64]);
 void vly_group_scalar(uint8_t out[32], const uint8_t uniform[64]);
 VLY_MUST_USE bool vly_group_multiply(uint8_t out[32], const uint8_t scalar[32],

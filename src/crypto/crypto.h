@@ -1,6 +1,6 @@
 /*
- * crypto - the backends of proto/crypto.h: libcrypto, libipsec-mb, libsodium (ristretto255), ISA-L
- * (suite plain), and the system's randomness.
+ * crypto - the backends of proto/crypto.h: libcrypto and libipsec-mb (ciphers), libsodium
+ * (curves), ISA-L (suite plain), and the system's randomness.
  */
 #ifndef VLY_CRYPTO_CRYPTO_H
 #define VLY_CRYPTO_CRYPTO_H

@@ -1,0 +1,172 @@
+/*
+ * cases - what is measured. Text and packets lie in static buffers, warm in the cache as they are
+ * behind a read or a receive.
+ */
+#include "bench/micro/micro.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define BUFFER_BYTES (MICRO_RECORD_BYTES + VLY_TAG_BYTES)
+
+static uint8_t text[BUFFER_BYTES];
+static uint8_t sealed[BUFFER_BYTES];
+static uint8_t opened[BUFFER_BYTES];
+static uint8_t head[MICRO_HEAD_BYTES];
+static uint8_t scalar[32];
+static uint8_t element[32];
+static uint8_t product[32];
+
+struct table {
+    struct micro_case *cases;
+    size_t n;
+    bool failed; /* out of memory */
+};
+
+static struct micro_case *add(struct table *t, const char *what, const char *backend,
+                              const char *does)
+{
+    struct micro_case *c = &t->cases[t->n++];
+
+    *c = (struct micro_case){.what = what, .backend = backend, .does = does};
+    return c;
+}
+
+static void run_seal(struct micro_case *c)
+{
+    c->job.number++;
+    c->suite->seal(c->keys, &c->job, 1);
+}
+
+/* Always the same packet. */
+static void run_open(struct micro_case *c)
+{
+    c->suite->open(c->keys, &c->job, 1);
+    assert(c->job.ok);
+}
+
+static void run_x25519(struct micro_case *c)
+{
+    (void)c;
+    if (!vly_crypto_system()->x25519(product, scalar, element))
+        abort(); /* the operands are good */
+}
+
+static void run_x25519_public(struct micro_case *c)
+{
+    (void)c;
+    vly_crypto_system()->x25519_public(product, scalar);
+}
+
+static void run_group_multiply(struct micro_case *c)
+{
+    (void)c;
+    if (!vly_crypto_system()->group_multiply(product, scalar, element))
+        abort(); /* the operands are good */
+}
+
+static void *new_keys(struct table *t, const struct vly_suite_ops *suite)
+{
+    static const uint8_t key[VLY_KEY_BYTES] = {1};
+    static const uint8_t iv[VLY_IV_BYTES] = {2};
+    const struct vly_crypto *crypto = vly_crypto_system();
+    void *keys = crypto->secret_new(suite->keys_bytes);
+
+    if (keys != NULL && suite->init(keys, key, iv))
+        return keys;
+    crypto->secret_free(keys, suite->keys_bytes);
+    t->failed = true;
+    return NULL;
+}
+
+static struct micro_case *add_seal(struct table *t, const struct vly_suite_ops *suite, size_t bytes)
+{
+    struct micro_case *c = add(t, suite->name, suite->backend, "seal");
+
+    c->run = run_seal;
+    c->bytes = bytes;
+    c->suite = suite;
+    c->job = (struct vly_aead_job){
+        .head = head, .head_bytes = sizeof(head), .in = text, .len = bytes, .out = sealed};
+    if (suite->keys_bytes > 0)
+        c->keys = new_keys(t, suite);
+    return c;
+}
+
+/* The same, turned around: it opens what it has sealed. */
+static void add_open(struct table *t, const struct vly_suite_ops *suite, size_t bytes)
+{
+    struct micro_case *c = add_seal(t, suite, bytes);
+
+    c->does = "open";
+    c->run = run_open;
+    c->packet = malloc(bytes + VLY_TAG_BYTES);
+    t->failed = t->failed || c->packet == NULL;
+    if (t->failed)
+        return;
+    c->job.out = c->packet;
+    c->suite->seal(c->keys, &c->job, 1);
+    c->job.in = c->packet;
+    c->job.out = opened;
+}
+
+static void add_suite(struct table *t, const struct vly_suite_ops *suite, size_t bytes)
+{
+    (void)add_seal(t, suite, bytes);
+    add_open(t, suite, bytes);
+}
+
+static void add_suites(struct table *t, size_t bytes)
+{
+    static const enum vly_backend backends[] = {VLY_BACKEND_OPENSSL, VLY_BACKEND_IPSEC_MB};
+
+    add_suite(t, &vly_suite_plain, bytes);
+    for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
+        struct vly_crypto c = *vly_crypto_system();
+
+        if (vly_crypto_choose(&c, backends[i], NULL) != 0)
+            continue; /* not on this machine */
+        for (size_t k = 0; k < VLY_SUITES_SEALED_MAX && c.sealed[k] != NULL; k++)
+            add_suite(t, c.sealed[k], bytes);
+    }
+}
+
+static void add_curves(struct table *t)
+{
+    uint8_t hash[64] = {3};
+
+    scalar[0] = 8;
+    vly_crypto_system()->group_map(element, hash);
+    add(t, "x25519", "libsodium", "multiply")->run = run_x25519;
+    add(t, "x25519", "libsodium", "public key")->run = run_x25519_public;
+    add(t, "ristretto255", "libsodium", "multiply")->run = run_group_multiply;
+}
+
+int micro_cases_make(struct micro_case cases[MICRO_CASES_MAX], size_t rounds)
+{
+    struct table t = {.cases = cases};
+
+    add_suites(&t, MICRO_PACKET_BYTES);
+    add_suites(&t, MICRO_RECORD_BYTES);
+    add_curves(&t);
+    for (size_t i = 0; i < t.n; i++) {
+        cases[i].slice_ns = calloc(rounds, sizeof(uint64_t));
+        t.failed = t.failed || cases[i].slice_ns == NULL;
+    }
+    if (!t.failed)
+        return (int)t.n;
+    micro_cases_free(cases, t.n);
+    return VLY_E_NOMEM;
+}
+
+void micro_cases_free(struct micro_case *cases, size_t n)
+{
+    for (struct micro_case *c = cases; c < cases + n; c++) {
+        if (c->keys != NULL) {
+            c->suite->fini(c->keys);
+            vly_crypto_system()->secret_free(c->keys, c->suite->keys_bytes);
+        }
+        free(c->packet);
+        free(c->slice_ns);
+    }
+}

@@ -1,0 +1,60 @@
+/*
+ * main - volley-micro: how long the building blocks of a sealed packet take on this machine.
+ */
+#include "bench/micro/micro.h"
+#include "cli/cli.h"
+#include "cli/opt.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+struct args {
+    uint64_t rounds;
+};
+
+static const struct vly_opt opts[] = {
+    {"rounds", 0, VLY_OPT_NUMBER, offsetof(struct args, rounds), "N",
+     "slices of 0.2 ms of each case, in turns (default: 500)", 1, MICRO_ROUNDS_MAX},
+};
+
+static const struct vly_opt_set set = {
+    .command = "micro",
+    .usage = "[OPTION...]",
+    .about = "Measures single operations of every suite and backend of this machine, in CPU time:\n"
+             "the fastest of many short slices, and the median to tell of noise.\n",
+    .groups = {{"Options", opts, sizeof(opts) / sizeof(opts[0])}},
+};
+
+static void print_case(const struct micro_case *c, size_t rounds)
+{
+    uint64_t best_ns = c->slice_ns[0];
+
+    printf("%-18s %-10s %-11s %6zu %8" PRIu64 " %8" PRIu64, c->what, c->backend, c->does, c->bytes,
+           best_ns, c->slice_ns[rounds / 2]);
+    if (c->bytes > 0 && best_ns > 0)
+        printf(" %8.2f", (double)c->bytes / (double)best_ns);
+    printf("\n");
+}
+
+int main(int argc, char **argv)
+{
+    struct micro_case cases[MICRO_CASES_MAX];
+    struct args args = {.rounds = 500};
+    int code;
+    int n;
+
+    if (vly_opt_parse(&set, argc, argv, &args, &code) < 0)
+        return code;
+    n = micro_cases_make(cases, args.rounds);
+    if (n < 0) {
+        fprintf(stderr, "volley-micro: %s\n", vly_err_text(n));
+        return VLY_EXIT_FAILED;
+    }
+    micro_measure(cases, (size_t)n, args.rounds);
+    printf("%-18s %-10s %-11s %6s %8s %8s %8s\n", "what", "backend", "does", "bytes", "best ns",
+           "median", "GB/s");
+    for (int i = 0; i < n; i++)
+        print_case(&cases[i], args.rounds);
+    micro_cases_free(cases, (size_t)n);
+    return 0;
+}

@@ -38,7 +38,7 @@ int vly_conn_new(struct vly_conn **out, struct vly_shared *sh, enum vly_role rol
     c->peer = *peer;
     c->start_ns = c->last_received_ns = c->blocked_since_ns = now_ns;
     c->hello_due_ns = role == VLY_CLIENT ? now_ns : VLY_NEVER;
-    c->suite = sh->crypto->plain;
+    c->suite = sh->credentials == NULL ? sh->crypto->plain : sh->crypto->sealed[0];
     vly_params_init(&c->peer_params);
     vly_ackset_init(&c->ackset);
     vly_sentlog_init(&c->log, sh->alloc, cfg->first_pn);
@@ -65,6 +65,10 @@ void vly_conn_free(struct vly_conn *c)
 {
     const struct vly_alloc *alloc = c->sh->alloc;
 
+    vly_conn_drop_message(c);
+    vly_handshake_free(c->handshake);
+    vly_send_keys_free(c->send_keys);
+    vly_recv_keys_free(c->recv_keys);
     vly_streams_fini(&c->streams);
     vly_sentlog_fini(&c->log);
     alloc->resize(alloc->ctx, c, sizeof(*c), 0);
@@ -81,14 +85,6 @@ void vly_conn_trace(const struct vly_conn *c, enum vly_trace_type type, uint64_t
         t->ctx,
         &(struct vly_trace_event){
             .type = type, .time_ns = now_ns, .cid = c->cid, .a = abc[0], .b = abc[1], .c = abc[2]});
-}
-
-void vly_conn_set_state(struct vly_conn *c, enum vly_conn_state state, uint64_t now_ns)
-{
-    uint64_t abc[3] = {(uint64_t)c->state, (uint64_t)state, c->end.code};
-
-    vly_conn_trace(c, VLY_TRACE_STATE, now_ns, abc);
-    c->state = state;
 }
 
 int vly_conn_event(struct vly_conn *c, enum vly_event_type type, uint64_t stream, uint64_t offset)
@@ -278,6 +274,7 @@ static uint64_t open_deadline_ns(const struct vly_conn *c)
     if (!vly_sentlog_is_full(&c->log)) /* else even an ACK has to wait for the peer's (RULE 39) */
         at_ns = vly_min_u64(at_ns, vly_ackset_due_ns(&c->ackset, c->sh->config.max_ack_delay_ns));
     at_ns = vly_min_u64(at_ns, c->pacing_due_ns);
+    at_ns = vly_min_u64(at_ns, c->hello_due_ns);
     at_ns = vly_min_u64(at_ns, vly_time_add(c->last_received_ns, idle_timeout_ns(c)));
     at_ns = vly_min_u64(at_ns, vly_time_add(c->unanswered_ns, c->sh->config.answer_timeout_ns));
     return vly_min_u64(at_ns, keepalive_ns(c));
@@ -351,10 +348,10 @@ void vly_conn_on_deadline(struct vly_conn *c, uint64_t now_ns)
     switch (c->state) {
     case VLY_STATE_HELLO_SENT:
     case VLY_STATE_COOKIE_SENT:
-        if (late)
-            vly_conn_end(c, VLY_E_NO_ANSWER, now_ns);
+        if (late) /* CLIENT_SILENCE */
+            vly_conn_end(c, c->unproved ? VLY_E_AUTH : VLY_E_NO_ANSWER, now_ns);
         break;
-    case VLY_STATE_ACCEPTED:
+    case VLY_STATE_ACCEPTED: /* SERVER_FORGETS */
         if (late)
             vly_conn_end(c, VLY_E_NO_ANSWER, now_ns);
         break;
@@ -389,6 +386,16 @@ enum vly_role vly_conn_role(const struct vly_conn *c)
 struct vly_span vly_conn_peer(const struct vly_conn *c)
 {
     return (struct vly_span){c->peer.data, c->peer.len};
+}
+
+const uint8_t *vly_conn_peer_key(const struct vly_conn *c)
+{
+    return c->has_peer_key ? c->peer_key : NULL;
+}
+
+const struct vly_suite_ops *vly_conn_suite(const struct vly_conn *c)
+{
+    return c->suite;
 }
 
 int vly_conn_open_stream(struct vly_conn *c, uint64_t *id)
@@ -583,6 +590,9 @@ void vly_conn_stats(const struct vly_conn *c, struct vly_conn_stats *s)
 {
     *s = c->stats;
     s->kernel_drops_local = c->kernel_drops;
+    s->key_updates_sent = c->send_keys != NULL ? c->send_keys->generation : 0;
+    s->key_updates_received = c->recv_keys != NULL ? c->recv_keys->generation : 0;
+    s->forgeries = c->recv_keys != NULL && c->sh->credentials != NULL ? c->recv_keys->forgeries : 0;
     s->smoothed_rtt_ns = c->rtt.has_sample ? c->rtt.smoothed_ns : 0;
     s->min_rtt_ns = c->rtt.has_sample ? c->rtt.min_ns : 0;
     s->latest_rtt_ns = c->rtt.latest_ns;

@@ -405,6 +405,7 @@ int vly_conn_on_ack(struct vly_conn *c, const struct vly_ack *ack, uint64_t now_
         if (err != 0)
             return err;
     }
+    vly_send_keys_on_ack(c->send_keys, ack->largest);
     if (!sum.any && sum.spurious_pkts == 0)
         return 0;
     return ack_settle(c, ack, &sum);

@@ -38,6 +38,28 @@ void vly_conn_write_close(struct vly_conn *c, struct vly_wr *w)
     c->stats.frames_sent[type]++;
 }
 
+int vly_close_code_error(uint64_t code)
+{
+    switch (code) {
+    case VLY_CLOSE_NO_ERROR:
+        return VLY_E_CLOSED;
+    case VLY_CLOSE_TIMEOUT:
+        return VLY_E_LOST;
+    case VLY_CLOSE_SUITE:
+    case VLY_CLOSE_METHOD:
+        return VLY_E_SUITE;
+    case VLY_CLOSE_BUSY:
+        return VLY_E_BUSY;
+    case VLY_CLOSE_AUTH:
+        return VLY_E_AUTH;
+    case VLY_CLOSE_APPLICATION:
+    case VLY_CLOSE_ACCESS:
+        return VLY_E_REFUSED;
+    default:
+        return VLY_E_PROTOCOL;
+    }
+}
+
 /* One CLOSE without the send path, into a reply slot. When none is free the peer finds out by its
  * timers. */
 static void close_reply(struct vly_conn *c, uint64_t now_ns)
@@ -47,6 +69,8 @@ static void close_reply(struct vly_conn *c, uint64_t now_ns)
     struct vly_data_header header = {.cid = c->peer_cid, .pn = c->log.next};
 
     if (reply == NULL || vly_sentlog_reserve(&c->log, 0) != 0)
+        return;
+    if (vly_conn_begin_packet(c, &header) != 0)
         return;
     (void)vly_sentlog_append(&c->log, VLY_SENT_UNCOUNTED, now_ns, 0);
     w = vly_wr_init(reply->data, sizeof(reply->data));
@@ -83,7 +107,7 @@ void vly_conn_fail(struct vly_conn *c, int err, uint64_t code, uint64_t now_ns)
     c->end.by_app = false;
     c->end.code = code;
     reason_set(c, text, strlen(text));
-    if (c->state == VLY_STATE_OPEN)
+    if ((c->state == VLY_STATE_OPEN || c->state == VLY_STATE_ACCEPTED) && c->send_keys != NULL)
         close_reply(c, now_ns);
     vly_conn_end(c, err, now_ns);
 }
@@ -91,10 +115,8 @@ void vly_conn_fail(struct vly_conn *c, int err, uint64_t code, uint64_t now_ns)
 void vly_conn_on_close_frame(struct vly_conn *c, bool by_app, uint64_t code, struct vly_span reason,
                              uint64_t now_ns)
 {
-    int err = by_app || code == VLY_CLOSE_NO_ERROR ? VLY_E_CLOSED : VLY_E_PROTOCOL;
+    int err = by_app ? VLY_E_CLOSED : vly_close_code_error(code);
 
-    if (code == VLY_CLOSE_TIMEOUT && !by_app)
-        err = VLY_E_LOST;
     c->end.by_app = false;
     c->end.code = VLY_CLOSE_NO_ERROR;
     c->end.reason[0] = '\0';

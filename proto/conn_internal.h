@@ -1,7 +1,8 @@
 /*
  * conn_internal - the state of a connection, seen by conn*.c and endpoint.c alone.
  *
- * conn.c lifecycle, timers, the application's calls; conn_hello.c set-up; conn_recv.c packets in;
+ * conn.c lifecycle, timers, the application's calls; conn_state.c, conn_hello.c (client) and
+ * conn_accept.c (server) set-up; conn_recv.c packets in;
  * conn_ack.c acknowledgement and loss; conn_send.c packets out; conn_seal.c their protection;
  * conn_close.c the end.
  */
@@ -21,10 +22,17 @@
 enum vly_conn_state {
     VLY_STATE_HELLO_SENT,  /* client: no cookie yet */
     VLY_STATE_COOKIE_SENT, /* client: HELLO with a cookie is out */
-    VLY_STATE_ACCEPTED,    /* server: no DATA seen yet */
+    VLY_STATE_ACCEPTED,    /* server: the client has not shown yet that it has our ACCEPT */
     VLY_STATE_OPEN,
     VLY_STATE_CLOSING, /* ours: CLOSE is repeated until the peer confirms */
     VLY_STATE_CLOSED,
+};
+
+/* What moves a connection while it is set up: the rows of SPEC 3's table. */
+enum vly_transition {
+#define VLY_TRANSITION(name, next, end, state, other) VLY_##name,
+#include "handshake_states.def"
+#undef VLY_TRANSITION
 };
 
 /* RULE 4: no back-off, see SPEC 3. */
@@ -53,7 +61,7 @@ struct vly_conn {
 
     /* Set-up. */
     uint64_t start_ns;
-    uint64_t hello_due_ns; /* client: when HELLO goes out (again) */
+    uint64_t hello_due_ns; /* client: when HELLO or FINISH goes out (again) */
     /* The flight whose answer gives the first round-trip sample: when it went out, and how often.
      */
     uint64_t flight_sent_ns;
@@ -63,8 +71,19 @@ struct vly_conn {
     bool accept_pending; /* server: answer the HELLO */
     bool has_reset_token;
     uint8_t reset_token[VLY_RESET_TOKEN_BYTES]; /* client: the server's; server: ours */
-    const struct vly_suite_ops *suite;
     struct vly_params peer_params;
+
+    /* Keys. */
+    const struct vly_suite_ops *suite; /* of DATA packets; before ACCEPT the first one offered */
+    struct vly_handshake *handshake;   /* NULL: plain, or over */
+    uint8_t *message; /* owned: our last handshake message, with the method in HELLO; or NULL */
+    size_t message_len;
+    bool unproved;                   /* client: an ACCEPT came that did not verify */
+    bool finished;                   /* server: FINISH has verified */
+    struct vly_send_keys *send_keys; /* NULL before the handshake's end */
+    struct vly_recv_keys *recv_keys;
+    bool has_peer_key;
+    uint8_t peer_key[VLY_KEY_BYTES];
 
     /* Receiving. */
     struct vly_ackset ackset;
@@ -134,6 +153,8 @@ struct vly_conn {
     bool is_ready;
     struct vly_conn *ready_next;
     struct vly_conn *closed_next;
+    bool is_half_open; /* in the list of those in ACCEPTED */
+    struct vly_conn *half_open_next, *half_open_prev;
 };
 
 /* conn.c */
@@ -145,7 +166,6 @@ uint64_t vly_conn_deadline(const struct vly_conn *c);
 void vly_conn_on_deadline(struct vly_conn *c, uint64_t now_ns);
 void vly_conn_trace(const struct vly_conn *c, enum vly_trace_type type, uint64_t now_ns,
                     const uint64_t abc[3]);
-void vly_conn_set_state(struct vly_conn *c, enum vly_conn_state state, uint64_t now_ns);
 /* Queues an event about a stream. Returns 0 or VLY_E_NOMEM. */
 VLY_MUST_USE int vly_conn_event(struct vly_conn *c, enum vly_event_type type, uint64_t stream,
                                 uint64_t offset);
@@ -167,16 +187,52 @@ void vly_conn_release_buffers(struct vly_conn *c);
 void vly_conn_apply_params(struct vly_conn *c, uint64_t now_ns);
 void vly_conn_our_params(const struct vly_conn *c, struct vly_params *out);
 
+/* conn_state.c */
+/* Whether the row applies to the connection as it is. */
+bool vly_conn_may(const struct vly_conn *c, enum vly_transition t);
+/* Goes where the row leads; it must apply (asserted). */
+void vly_conn_take(struct vly_conn *c, enum vly_transition t, uint64_t now_ns);
+void vly_conn_set_state(struct vly_conn *c, enum vly_conn_state state, uint64_t now_ns);
+
 /* conn_hello.c */
+/* Client: makes message 1. Returns 0 or VLY_E_NOMEM. */
+VLY_MUST_USE int vly_conn_begin_handshake(struct vly_conn *c);
 /* A handshake packet went out: HELLO with a cookie, or ACCEPT. */
 void vly_conn_flight_sent(struct vly_conn *c, uint64_t now_ns);
 /* Its answer came: a round-trip sample, if it is clear which one was answered. */
 void vly_conn_flight_answered(struct vly_conn *c, uint64_t now_ns);
-/* Encodes the client's HELLO with the cookie it has. */
-void vly_conn_write_hello(struct vly_conn *c, struct vly_wr *w);
-void vly_conn_write_accept(const struct vly_conn *c, struct vly_wr *w);
+/* Encodes the client's HELLO with the cookie it has, its FINISH. */
+void vly_conn_write_hello(const struct vly_conn *c, struct vly_wr *w);
+void vly_conn_write_finish(const struct vly_conn *c, struct vly_wr *w);
 void vly_conn_on_retry(struct vly_conn *c, const struct vly_retry *p, uint64_t now_ns);
 void vly_conn_on_accept(struct vly_conn *c, const struct vly_accept *p, uint64_t now_ns);
+/* Our transport parameters in `buf`; they fit into VLY_HANDSHAKE_PAYLOAD_MAX bytes. */
+struct vly_span vly_conn_encode_params(const struct vly_conn *c, uint8_t *buf, size_t cap);
+/* Keeps a copy of our message, to be sent again. Returns 0 or VLY_E_NOMEM. */
+VLY_MUST_USE int vly_conn_keep_message(struct vly_conn *c, const uint8_t *message, size_t len);
+void vly_conn_drop_message(struct vly_conn *c);
+/* What both ends have said in clear, SPEC 3.1. Returns its length. RULE 5 */
+size_t vly_handshake_prologue(const struct vly_hello *hello, uint8_t method,
+                              uint8_t out[VLY_HANDSHAKE_PROLOGUE_MAX]);
+
+/* conn_accept.c */
+/* What a HELLO offers, as far as the server takes it. */
+struct vly_offer {
+    const struct vly_suite_ops *suite;
+    struct vly_handshake *handshake; /* owned; NULL: plain, or not taken */
+    struct vly_params params;        /* the defaults when they come later */
+};
+/* Returns NO_ERROR, or why the HELLO is refused; `out` has to be freed in any case. */
+enum vly_close_code vly_offer_read(const struct vly_shared *sh, const struct vly_hello *hello,
+                                   struct vly_offer *out);
+/* The new connection takes the offer over: its ACCEPT goes out. Returns 0, VLY_E_NOMEM, VLY_E_AUTH.
+ */
+VLY_MUST_USE int vly_conn_accept(struct vly_conn *c, struct vly_offer *offer, uint64_t now_ns);
+void vly_conn_write_accept(const struct vly_conn *c, struct vly_wr *w);
+/* Returns whether it was of use. */
+bool vly_conn_on_finish(struct vly_conn *c, struct vly_span message, uint64_t now_ns);
+/* The client has our ACCEPT: now the application hears of it. Returns 0 or VLY_E_NOMEM. */
+VLY_MUST_USE int vly_conn_confirm(struct vly_conn *c, enum vly_transition how, uint64_t now_ns);
 
 /* conn_recv.c: an opened DATA packet from the connection's peer. */
 struct vly_packet {
@@ -198,13 +254,27 @@ VLY_MUST_USE int vly_conn_detect_loss(struct vly_conn *c, uint64_t acked_bytes, 
 /* conn_send.c: appends datagrams to `b` (empty at first); false when nothing was. */
 bool vly_conn_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns);
 
-/* conn_seal.c: a DATA packet that ends at `w`, header and all, is complete: counts it and leaves
- * room for its tag. It stays in clear until vly_conn_seal. */
+/* conn_seal.c */
+/* The handshake is over, or there is none: makes the keys of both directions and frees it. Returns
+ * 0 or VLY_E_NOMEM. */
+VLY_MUST_USE int vly_conn_make_keys(struct vly_conn *c);
+/* Keeps the other end's public key, if the handshake has shown it. */
+bool vly_conn_note_peer_key(struct vly_conn *c);
+/* To be called before packet h->pn is built: its key phase. Returns what vly_send_keys_for does. */
+VLY_MUST_USE int vly_conn_begin_packet(struct vly_conn *c, struct vly_data_header *h);
+/* A DATA packet that ends at `w`, header and all, is complete: counts it and leaves room for its
+ * tag. It stays in clear until vly_conn_seal. */
 void vly_conn_seal_later(struct vly_conn *c, uint64_t pn, struct vly_wr *w);
 /* Seals all of those, in one call. */
 void vly_conn_seal(struct vly_conn *c);
+/* Opens a packet of `len` bytes without its tag, where it stands. False: a forgery, of which
+ * nothing but its count remains (RULE 9), or the connection has ended for it. */
+bool vly_conn_open(struct vly_conn *c, const struct vly_data_header *h, uint8_t *pkt, size_t len,
+                   uint64_t now_ns);
 
 /* conn_close.c */
+/* What a close code of the other end means to us: an enum vly_err. */
+int vly_close_code_error(uint64_t code);
 /* Ends the connection from our side for cause: sends one CLOSE, tells the application. */
 void vly_conn_fail(struct vly_conn *c, int err, uint64_t code, uint64_t now_ns);
 /* The server refused the HELLO. */

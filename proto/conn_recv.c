@@ -314,17 +314,18 @@ static void packet_drop(struct vly_conn *c, const struct vly_packet *p, int why)
     vly_conn_trace(c, VLY_TRACE_PACKET_DROPPED, p->now_ns, abc);
 }
 
-/* The first DATA proves that the client has our ACCEPT: now the application hears of it. */
-static int server_confirm(struct vly_conn *c, uint64_t pn, uint64_t now_ns)
+/* What the first packets say about the set-up. */
+static int setup_on_packet(struct vly_conn *c, const struct vly_packet *p)
 {
-    vly_conn_set_state(c, VLY_STATE_OPEN, now_ns);
-    if (pn == c->sh->config
-                  .first_pn) /* a later one says that the first was lost, and waited for a timer */
-        vly_conn_flight_answered(c, now_ns);
-    c->stats.handshake_ns = now_ns - c->start_ns;
-    if (vly_conn_event(c, VLY_EV_ACCEPTED, 0, 0) != 0)
-        return VLY_E_NOMEM;
-    c->told = true;
+    if (c->role == VLY_CLIENT && c->hello_due_ns != VLY_NEVER) { /* our FINISH arrived */
+        c->hello_due_ns = VLY_NEVER;
+        vly_conn_drop_message(c);
+    }
+    /* A later one says that the first was lost, and waited for a timer. */
+    if (c->role == VLY_SERVER && p->pn == c->sh->config.first_pn && !c->rtt.has_sample)
+        vly_conn_flight_answered(c, p->now_ns);
+    if (vly_conn_may(c, VLY_SERVER_CONFIRMED))
+        return vly_conn_confirm(c, VLY_SERVER_CONFIRMED, p->now_ns);
     return 0;
 }
 
@@ -351,8 +352,7 @@ void vly_conn_on_packet(struct vly_conn *c, const struct vly_packet *p)
         closing_on_packet(c, p);
         return;
     }
-    if (c->state == VLY_STATE_ACCEPTED)
-        err = server_confirm(c, p->pn, p->now_ns);
+    err = setup_on_packet(c, p);
     if (err == 0)
         err = frames_process(c, p, &counted, &in);
     if (err == 0)

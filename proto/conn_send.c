@@ -296,6 +296,7 @@ static bool write_ack(struct vly_conn *c, struct build *b)
         return false;
     }
     frame_done(b, before.pos);
+    vly_recv_keys_on_ack_sent(c->recv_keys, fields.ranges[fields.n_ranges - 1].end - 1);
     return true;
 }
 
@@ -373,24 +374,37 @@ static void packet_fill_up(const struct vly_conn *c, struct build *b)
     b->w.pos += room;
 }
 
+/* Gives the next packet its number and key phase. Fails the connection when there is no memory
+ * (RULE 40), or when the key was used too often (RULE 12): its last number is for the CLOSE. */
+static bool packet_begin(struct vly_conn *c, uint64_t now_ns, struct vly_data_header *h)
+{
+    int err = vly_sentlog_reserve(&c->log, 1);
+
+    if (err == VLY_E_LIMIT)
+        return false;
+    *h = (struct vly_data_header){.cid = c->peer_cid, .pn = c->log.next};
+    if (err == 0)
+        err =
+            vly_send_keys_is_last(c->send_keys, h->pn) ? VLY_E_LIMIT : vly_conn_begin_packet(c, h);
+    if (err != 0)
+        vly_conn_fail(c, err, err == VLY_E_LIMIT ? VLY_CLOSE_AEAD_LIMIT : VLY_CLOSE_NO_MEMORY,
+                      now_ns);
+    return err == 0;
+}
+
 /* Builds one packet of at most `cap` bytes; returns its size, 0 when there is nothing to say. */
 static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool may_count,
                            struct build *b)
 {
     bool ack_written;
-    struct vly_data_header header = {.cid = c->peer_cid};
-    int err;
+    struct vly_data_header header;
 
     b->n_items = 0;
     b->counted = b->repeats = false;
     if (may_count)
         maybe_skip(c, b->now_ns);
-    err = vly_sentlog_reserve(&c->log, 1);
-    if (err == VLY_E_NOMEM) /* RULE 40 */
-        vly_conn_fail(c, err, VLY_CLOSE_NO_MEMORY, b->now_ns);
-    if (err != 0)
+    if (!packet_begin(c, b->now_ns, &header))
         return 0;
-    header.pn = c->log.next;
     b->w = vly_wr_init(buf, cap - VLY_TAG_BYTES);
     vly_data_header_encode(&b->w, &header);
     ack_written = write_ack(c, b);
@@ -484,6 +498,8 @@ static bool send_data(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
         return false;
     }
     c->pacing_due_ns = VLY_NEVER;
+    if (c->log.in_flight_pkts == 0 && vly_send_keys_wants_ack(c->send_keys, c->log.next))
+        c->ping_pending = true;
     while (b->n < max && b->len + c->datagram_bytes <= sizeof(b->data)) {
         bool may_count = may_count_now(c, now_ns, &why);
         bool ack_due = vly_ackset_due_ns(&c->ackset, c->sh->config.max_ack_delay_ns) <= now_ns;
@@ -514,6 +530,18 @@ static bool send_data(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     return b->n > 0;
 }
 
+/* Handshake packets carry plain's tag in all suites. */
+static void handshake_packet_done(struct vly_conn *c, struct vly_batch *b, const struct vly_wr *w)
+{
+    size_t len = vly_wr_len(w);
+
+    assert(!w->failed);
+    vly_seal_one(c->sh->crypto->plain, NULL, 0, b->data, len, len);
+    batch_add(b, len + VLY_TAG_BYTES);
+    c->stats.packets_sent++;
+    c->stats.bytes_sent += b->len;
+}
+
 static bool send_hello(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
 {
     struct vly_wr w = vly_wr_init(b->data, sizeof(b->data));
@@ -521,13 +549,20 @@ static bool send_hello(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     if (c->hello_due_ns > now_ns)
         return false;
     vly_conn_write_hello(c, &w);
-    vly_seal_one(c->sh->crypto->plain, NULL, 0, b->data, vly_wr_len(&w), vly_wr_len(&w));
-    batch_add(b, vly_wr_len(&w) + VLY_TAG_BYTES);
-    c->stats.packets_sent++;
-    c->stats.bytes_sent += b->len;
+    handshake_packet_done(c, b, &w);
     c->hello_due_ns = now_ns + VLY_HELLO_TIMER_NS;
     if (c->cookie_len > 0)
         vly_conn_flight_sent(c, now_ns);
+    return true;
+}
+
+static bool send_finish(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
+{
+    struct vly_wr w = vly_wr_init(b->data, sizeof(b->data));
+
+    vly_conn_write_finish(c, &w);
+    handshake_packet_done(c, b, &w);
+    c->hello_due_ns = now_ns + VLY_HELLO_TIMER_NS;
     return true;
 }
 
@@ -538,10 +573,7 @@ static bool send_accept(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns
     c->accept_pending = false;
     vly_conn_flight_sent(c, now_ns);
     vly_conn_write_accept(c, &w);
-    vly_seal_one(c->sh->crypto->plain, NULL, 0, b->data, vly_wr_len(&w), vly_wr_len(&w));
-    batch_add(b, vly_wr_len(&w) + VLY_TAG_BYTES);
-    c->stats.packets_sent++;
-    c->stats.bytes_sent += b->len;
+    handshake_packet_done(c, b, &w);
     return true;
 }
 
@@ -554,7 +586,8 @@ static bool send_close(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     if (!c->close_pending)
         return false;
     c->close_pending = false;
-    if (c->log.next > VLY_VARINT_MAX || vly_sentlog_reserve(&c->log, 0) != 0)
+    if (c->log.next > VLY_VARINT_MAX || vly_sentlog_reserve(&c->log, 0) != 0 ||
+        vly_conn_begin_packet(c, &header) != 0)
         return false;
     (void)vly_sentlog_append(&c->log, VLY_SENT_UNCOUNTED, now_ns, 0);
     vly_data_header_encode(&w, &header);
@@ -573,6 +606,8 @@ bool vly_conn_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     b->ecn = VLY_ECN_NONE;
     if (c->accept_pending)
         return send_accept(c, b, now_ns);
+    if (c->send_keys != NULL && c->hello_due_ns <= now_ns && c->state != VLY_STATE_CLOSED)
+        return send_finish(c, b, now_ns);
     switch (c->state) {
     case VLY_STATE_HELLO_SENT:
     case VLY_STATE_COOKIE_SENT:

@@ -46,10 +46,18 @@ static bool in_limits(uint64_t v, uint64_t lowest, uint64_t highest)
     return v >= lowest && v <= highest;
 }
 
+/* RULE 5: plain or sealed, never both. */
+static bool security_is_valid(const struct vly_endpoint_config *cfg)
+{
+    return cfg->allow_plain || (cfg->credentials != NULL && cfg->crypto->sealed[0] != NULL &&
+                                cfg->credentials->method != VLY_METHOD_NONE);
+}
+
 /* `c` with its defaults: what it makes the connection announce is within SPEC 2.10. */
 static bool config_is_valid(const struct vly_endpoint_config *cfg, const struct vly_conn_config *c)
 {
-    return cfg->alloc != NULL && cfg->crypto != NULL && cfg->max_batch_pkts <= VLY_BATCH_PKTS &&
+    return cfg->alloc != NULL && cfg->crypto != NULL && security_is_valid(cfg) &&
+           cfg->max_batch_pkts <= VLY_BATCH_PKTS &&
            in_limits(c->max_datagram_bytes, VLY_DATAGRAM_BASE, VLY_DATAGRAM_MAX) &&
            in_limits(c->announced_datagram_bytes, VLY_DATAGRAM_BASE, VLY_DATAGRAM_MAX) &&
            c->window_max_bytes <= VLY_VARINT_MAX && c->max_streams <= VLY_STREAMS_MAX &&
@@ -81,7 +89,8 @@ int vly_endpoint_new(struct vly_endpoint **out, const struct vly_endpoint_config
     ep->sh.config.application = ep->application;
     ep->sh.max_batch_pkts = cfg->max_batch_pkts == 0 ? VLY_BATCH_PKTS : cfg->max_batch_pkts;
     ep->sh.trace = cfg->trace;
-    ep->allow_plain = cfg->allow_plain;
+    ep->sh.credentials = cfg->allow_plain ? NULL : cfg->credentials;
+    ep->sh.keylog = cfg->keylog;
     ep->is_server = cfg->is_server;
     ep->max_conns = cfg->max_conns == 0 ? 1024 : cfg->max_conns;
     vly_cookie_keys_init(&ep->cookies, cfg->crypto, now_ns);
@@ -107,9 +116,10 @@ static void ready_remove(struct vly_shared *sh, struct vly_conn *c)
         sh->ready_tail = prev;
 }
 
-static void conn_drop(struct vly_endpoint *ep, struct vly_conn *c)
+void vly_endpoint_drop(struct vly_endpoint *ep, struct vly_conn *c)
 {
     ready_remove(&ep->sh, c);
+    vly_half_open_remove(&ep->sh, c);
     vly_events_forget(&ep->sh, c);
     vly_conntab_remove(&ep->conns, c);
     if (ep->last_received == c)
@@ -157,23 +167,28 @@ int vly_endpoint_connect(struct vly_endpoint *ep, const struct vly_addr *peer, u
     int err;
 
     *out = NULL;
-    if (!ep->allow_plain)
-        return VLY_E_SUITE; /* there is no other suite yet */
     if (ep->conns.n >= ep->max_conns)
         return VLY_E_LIMIT;
     do {
         crypto->random(crypto->random_ctx, &cid, sizeof(cid));
     } while (cid == 0 || vly_conntab_find(&ep->conns, cid) != NULL);
     err = vly_endpoint_add(ep, VLY_CLIENT, peer, cid, now_ns, out);
-    if (err == 0)
-        (*out)->told = true;
-    return err;
+    if (err != 0)
+        return err;
+    err = vly_conn_begin_handshake(*out);
+    if (err != 0) {
+        vly_endpoint_drop(ep, *out);
+        *out = NULL;
+        return err;
+    }
+    (*out)->told = true;
+    return 0;
 }
 
 void vly_endpoint_release(struct vly_endpoint *ep, struct vly_conn *c)
 {
     assert(c->state == VLY_STATE_CLOSED);
-    conn_drop(ep, c);
+    vly_endpoint_drop(ep, c);
 }
 
 /* What the events of the last verb pointed to is given back. */
@@ -256,7 +271,8 @@ static void event_fill(struct vly_event *out, const struct vly_queued_event *ev)
     out->stream = ev->stream;
     out->offset = ev->offset;
     out->data = ev->data;
-    if (ev->type == VLY_EV_STREAM_RESET || ev->type == VLY_EV_STREAM_STOPPED)
+    if (ev->type == VLY_EV_STREAM_RESET || ev->type == VLY_EV_STREAM_STOPPED ||
+        ev->type == VLY_EV_TURNED_AWAY)
         out->code = ev->offset;
 }
 
@@ -270,7 +286,7 @@ static bool closed_next(struct vly_endpoint *ep, struct vly_event *out)
         if (ep->sh.closed_head == NULL)
             ep->sh.closed_tail = NULL;
         if (!c->told) {
-            conn_drop(ep, c);
+            vly_endpoint_drop(ep, c);
             continue;
         }
         memset(out, 0, sizeof(*out));

@@ -10,7 +10,7 @@
 
 struct vly_endpoint {
     struct vly_shared sh;
-    bool allow_plain, is_server;
+    bool is_server;
     size_t max_conns;
     char application[VLY_APPLICATION_MAX + 1];
     struct vly_conntab conns;
@@ -26,10 +26,19 @@ struct vly_endpoint {
 VLY_MUST_USE int vly_endpoint_add(struct vly_endpoint *ep, enum vly_role role,
                                   const struct vly_addr *peer, uint64_t cid, uint64_t now_ns,
                                   struct vly_conn **out);
+/* Forgets and frees it: one that the application does not know, or has released. */
+void vly_endpoint_drop(struct vly_endpoint *ep, struct vly_conn *c);
 
 /* endpoint_recv.c: hands a datagram of legal size to whom it concerns; false when nobody could use
  * it. */
 bool vly_endpoint_dispatch(struct vly_endpoint *ep, const struct vly_datagram *d, uint64_t now_ns);
+
+bool vly_addr_equal(const struct vly_addr *a, const struct vly_addr *b);
+/* Whether a handshake packet arrived undamaged. */
+bool vly_endpoint_open_plain(const struct vly_endpoint *ep, const struct vly_datagram *d);
+/* endpoint_hello.c: likewise. RULE 1, 2 */
+bool vly_endpoint_on_hello(struct vly_endpoint *ep, const struct vly_datagram *d, uint64_t now_ns);
+bool vly_endpoint_on_finish(struct vly_endpoint *ep, const struct vly_datagram *d, uint64_t now_ns);
 
 /* answer.c: answers to a datagram without a connection; dropped when no slot is free or, for
  * UNKNOWN and VERSIONS, after too many in a second. `cid`: the id the datagram named. */

@@ -109,6 +109,15 @@ int vly_handshake_new(struct vly_handshake **out, const struct vly_crypto *crypt
     return 0;
 }
 
+int vly_handshake_clone(struct vly_handshake **out, const struct vly_handshake *h)
+{
+    *out = h->crypto->secret_new(sizeof(**out));
+    if (*out == NULL)
+        return VLY_E_NOMEM;
+    **out = *h;
+    return 0;
+}
+
 void vly_handshake_free(struct vly_handshake *h)
 {
     if (h != NULL)

@@ -51,6 +51,9 @@ VLY_MUST_USE int vly_handshake_new(struct vly_handshake **out, const struct vly_
                                    enum vly_handshake_end end,
                                    const struct vly_credentials *credentials,
                                    struct vly_span prologue);
+/* A copy that goes its own way: to read a message whose payload may turn out wrong. Returns 0 or
+ * VLY_E_NOMEM. */
+VLY_MUST_USE int vly_handshake_clone(struct vly_handshake **out, const struct vly_handshake *h);
 /* Wipes it. NULL is allowed. */
 void vly_handshake_free(struct vly_handshake *h);
 

@@ -72,6 +72,24 @@ void vly_recv_keys_free(struct vly_recv_keys *k);
  * and an acknowledgement under this one has come. Returns 0, VLY_E_NOMEM, or VLY_E_LIMIT: nothing
  * more may be sealed. To be called before each packet (its cost then is one compare). */
 VLY_MUST_USE int vly_send_keys_for(struct vly_send_keys *k, uint64_t pn, bool *phase);
+/* Whether that call for `pn` may go to the next generation: what was built is to be sealed first.
+ */
+static inline bool vly_send_keys_is_due(const struct vly_send_keys *k, uint64_t pn)
+{
+    return pn - k->first_pn >= k->start.update_pkts;
+}
+/* Whether an acknowledgement is missing for going on: half of what one key may seal before the next
+ * has been used, and none has come. */
+static inline bool vly_send_keys_wants_ack(const struct vly_send_keys *k, uint64_t pn)
+{
+    return !k->acked && pn - k->first_pn >= k->start.update_pkts / 2;
+}
+/* Whether `pn` is the last number that the present key may seal. */
+static inline bool vly_send_keys_is_last(const struct vly_send_keys *k, uint64_t pn)
+{
+    return !k->acked && k->start.update_pkts <= VLY_KEY_UPDATE_PKTS &&
+           pn - k->first_pn + 1 >= 2 * k->start.update_pkts;
+}
 /* `pn` was acknowledged. */
 void vly_send_keys_on_ack(struct vly_send_keys *k, uint64_t pn);
 /* Seals packets that all are of the present generation, with rising numbers (RULE 10: asserted,

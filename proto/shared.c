@@ -53,6 +53,8 @@ bool vly_events_pop(struct vly_shared *sh, struct vly_queued_event *out)
     *out = q->ring[q->head];
     q->head = (q->head + 1) & (q->cap - 1);
     q->n--;
+    if (out->type == VLY_EV_TURNED_AWAY)
+        sh->turned_away_queued = false;
     return true;
 }
 
@@ -68,6 +70,51 @@ void vly_events_forget(struct vly_shared *sh, const struct vly_conn *c)
             q->ring[(q->head + kept++) & (q->cap - 1)] = *ev;
     }
     q->n = kept;
+}
+
+void vly_turned_away(struct vly_shared *sh, const struct vly_addr *client, enum vly_close_code code)
+{
+    struct vly_queued_event ev = {.type = VLY_EV_TURNED_AWAY, .offset = code};
+
+    if (sh->turned_away_queued)
+        return;
+    sh->turned_away = *client;
+    ev.data = (struct vly_span){sh->turned_away.data, client->len};
+    sh->turned_away_queued = vly_events_push(sh, &ev) == 0;
+}
+
+bool vly_code_is_dead(const struct vly_shared *sh)
+{
+    return sh->code_used || sh->code_tries >= VLY_CODE_FAILURES_MAX;
+}
+
+void vly_half_open_add(struct vly_shared *sh, struct vly_conn *c)
+{
+    c->half_open_next = NULL;
+    c->half_open_prev = sh->half_open_tail;
+    if (sh->half_open_tail != NULL)
+        sh->half_open_tail->half_open_next = c;
+    else
+        sh->half_open_head = c;
+    sh->half_open_tail = c;
+    sh->half_open_n++;
+    c->is_half_open = true;
+}
+
+void vly_half_open_remove(struct vly_shared *sh, struct vly_conn *c)
+{
+    if (!c->is_half_open)
+        return;
+    if (c->half_open_prev != NULL)
+        c->half_open_prev->half_open_next = c->half_open_next;
+    else
+        sh->half_open_head = c->half_open_next;
+    if (c->half_open_next != NULL)
+        c->half_open_next->half_open_prev = c->half_open_prev;
+    else
+        sh->half_open_tail = c->half_open_prev;
+    sh->half_open_n--;
+    c->is_half_open = false;
 }
 
 void vly_ready_push(struct vly_shared *sh, struct vly_conn *c)

@@ -48,6 +48,15 @@ struct vly_shared {
     const struct vly_crypto *crypto; /* borrowed */
     struct vly_conn_config config;   /* defaults filled in */
     unsigned max_batch_pkts;
+    const struct vly_credentials *credentials; /* borrowed; NULL: suite plain */
+    struct vly_keylog keylog;
+    /* Method code: ACCEPTs sent, and whether one of them led to a connection. */
+    unsigned code_tries;
+    bool code_used;
+    struct vly_addr turned_away; /* of the TURNED_AWAY event in the queue */
+    bool turned_away_queued;
+    struct vly_conn *half_open_head, *half_open_tail; /* in ACCEPTED, oldest first */
+    size_t half_open_n;
     struct vly_trace trace;
     struct vly_events events;
     struct vly_replies replies;
@@ -62,6 +71,16 @@ VLY_MUST_USE int vly_events_push(struct vly_shared *sh, const struct vly_queued_
 bool vly_events_pop(struct vly_shared *sh, struct vly_queued_event *out);
 /* Takes the connection's events out of the queue: it is being freed. */
 void vly_events_forget(struct vly_shared *sh, const struct vly_conn *c);
+
+/* Tells the application that a client was turned away; one at a time, the rest are dropped. */
+void vly_turned_away(struct vly_shared *sh, const struct vly_addr *client,
+                     enum vly_close_code code);
+/* Method code: whether it is dead for further clients. SPEC 3.1 */
+bool vly_code_is_dead(const struct vly_shared *sh);
+
+/* A server's connections in ACCEPTED. */
+void vly_half_open_add(struct vly_shared *sh, struct vly_conn *c);
+void vly_half_open_remove(struct vly_shared *sh, struct vly_conn *c);
 
 /* Intrusive list of connections with something to do. */
 void vly_ready_push(struct vly_shared *sh, struct vly_conn *c);

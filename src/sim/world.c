@@ -401,8 +401,11 @@ static void send_batch(struct vly_world *w, unsigned from)
 static void on_event(struct vly_world *w, unsigned node, const struct vly_event *ev)
 {
     struct node *n = w->node[node];
-    unsigned peer = vly_world_node_of(vly_conn_peer(ev->conn));
+    unsigned peer;
 
+    if (ev->conn == NULL) /* somebody was turned away */
+        return;
+    peer = vly_world_node_of(vly_conn_peer(ev->conn));
     if (ev->type == VLY_EV_ACCEPTED) {
         vly_checks_on_validated(&n->checks, peer);
         if (peer < w->nodes)

@@ -370,37 +370,60 @@ static void test_hostile_flood_replay(void **state)
 
 /* ---- connections ---- */
 
-/* Cookies are honest, connections many: up to the limit they are made, then BUSY is all there is;
- * ten seconds later those that were never confirmed are gone again. */
+/* Cookies are honest, connections many: a quarter of what the server takes may wait to be
+ * confirmed, then each new one takes the place of the oldest; ten seconds later all are gone. Those
+ * that were confirmed are not touched, and an honest client comes through. */
 static void test_hostile_flood_of_connections(void **state)
 {
     struct vly_endpoint_config cfg = pair_config(PAIR_SERVER);
+    struct raw r, honest;
     struct pair *p;
     size_t full_bytes;
-    struct raw r;
 
     (void)state;
     cfg.max_conns = 50;
     p = pair_new(NULL, &cfg);
+    raw_connect(&honest, p, NULL, NULL);
     for (unsigned i = 0; i < 500; i++) {
         raw_init(&r, p, PAIR_SERVER, NULL);
         raw_hello(&r, NULL, 0);
         raw_take(&r);
         raw_hello(&r, NULL, 0);
         raw_take(&r);
-        assert_int_equal(r.seen.handshake[VLY_PACKET_ACCEPT], i < 50);
-        assert_int_equal(r.seen.handshake[VLY_PACKET_REFUSE], i >= 50);
-        if (i >= 50)
-            assert_int_equal(r.seen.refuse.code, VLY_CLOSE_BUSY);
-        if (i == 50)
+        assert_int_equal(r.seen.handshake[VLY_PACKET_ACCEPT], 1);
+        assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns, 1 + (i < 12 ? i + 1 : 12));
+        if (i == 12)
             full_bytes = server(p)->alloc.max_bytes;
     }
-    assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns, 50);
     assert_int_equal(server(p)->alloc.max_bytes, full_bytes);
-    raw_run(&r, VLY_S(11));
-    assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns, 0);
+    assert_alive(&honest);
     raw_connect(&r, p, NULL, NULL);
     assert_alive(&r);
+    raw_run(&r, VLY_S(11));
+    assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns, 2);
+    pair_free(p);
+}
+
+/* All connections are in use: BUSY, before anything is computed. */
+static void test_hostile_flood_of_a_full_server(void **state)
+{
+    struct vly_endpoint_config cfg = pair_config(PAIR_SERVER);
+    struct pair *p;
+    struct raw r;
+
+    (void)state;
+    cfg.max_conns = 5;
+    p = pair_new(NULL, &cfg);
+    for (unsigned i = 0; i < 5; i++)
+        raw_connect(&r, p, NULL, NULL);
+    raw_init(&r, p, PAIR_SERVER, NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        raw_hello(&r, NULL, 0);
+        raw_take(&r);
+    }
+    assert_int_equal(r.seen.handshake[VLY_PACKET_REFUSE], 1);
+    assert_int_equal(r.seen.refuse.code, VLY_CLOSE_BUSY);
+    assert_int_equal(server(p)->events[VLY_EV_TURNED_AWAY], 1);
     pair_free(p);
 }
 
@@ -454,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_hostile_flood_every_other_number),
         cmocka_unit_test(test_hostile_flood_replay),
         cmocka_unit_test(test_hostile_flood_of_connections),
+        cmocka_unit_test(test_hostile_flood_of_a_full_server),
         cmocka_unit_test(test_hostile_flood_of_garbage),
     };
 

@@ -11,7 +11,7 @@ static const char event_letter[] = {
     [VLY_EV_CONNECTED] = 'C',      [VLY_EV_ACCEPTED] = 'A',     [VLY_EV_STREAM_OPENED] = 'o',
     [VLY_EV_DATA] = 'd',           [VLY_EV_STREAM_END] = 'e',   [VLY_EV_STREAM_RESET] = 'r',
     [VLY_EV_STREAM_STOPPED] = 's', [VLY_EV_STREAM_ACKED] = 'k', [VLY_EV_WRITABLE] = 'w',
-    [VLY_EV_CLOSED] = 'X',
+    [VLY_EV_CLOSED] = 'X',         [VLY_EV_TURNED_AWAY] = 't',
 };
 
 /* ---- making and freeing ---- */
@@ -36,6 +36,14 @@ struct vly_endpoint_config pair_config(enum pair_who who)
     return (struct vly_endpoint_config){.allow_plain = true, .is_server = who == PAIR_SERVER};
 }
 
+struct vly_endpoint_config pair_sealed(enum pair_who who, enum vly_method method)
+{
+    struct vly_endpoint_config cfg = pair_config(who);
+
+    sealed_config(&cfg, method);
+    return cfg;
+}
+
 static void side_init(struct pair *p, enum pair_who who, const struct vly_endpoint_config *given)
 {
     struct pair_side *s = &p->side[who];
@@ -46,6 +54,7 @@ static void side_init(struct pair *p, enum pair_who who, const struct vly_endpoi
     s->addr = (struct vly_addr){.len = 3, .data = {'p', 'a', (uint8_t)who}};
     vly_prng_init(&s->prng, 1 + (uint64_t)who);
     vly_crypto_with_random(&s->crypto, draw, &s->prng);
+    sealed_memory_install(&s->crypto);
     cfg.crypto = &s->crypto;
     cfg.alloc = &s->alloc.alloc;
     assert_int_equal(vly_endpoint_new(&s->ep, &cfg, p->now_ns), 0);
@@ -57,6 +66,7 @@ struct pair *pair_new(const struct vly_endpoint_config *client,
     struct pair *p = calloc(1, sizeof(*p));
 
     assert_non_null(p);
+    p->secrets_before = sealed_memory.live_blocks;
     p->now_ns = PAIR_START_NS;
     side_init(p, PAIR_CLIENT, client);
     side_init(p, PAIR_SERVER, server);
@@ -74,6 +84,7 @@ void pair_free(struct pair *p)
         assert_int_equal(s->alloc.counting.live_blocks, 0);
         assert_int_equal(s->alloc.counting.live_bytes, 0);
     }
+    assert_int_equal(sealed_memory.live_blocks, p->secrets_before);
     free(p);
 }
 
@@ -120,7 +131,7 @@ static void drain(struct pair *p, struct pair_side *s)
     struct vly_event ev;
 
     while (vly_endpoint_next_event(s->ep, &ev)) {
-        assert_non_null(ev.conn);
+        assert_int_equal(ev.conn == NULL, ev.type == VLY_EV_TURNED_AWAY);
         log_event(s, ev.type);
         s->last[ev.type] = ev;
         s->events[ev.type]++;

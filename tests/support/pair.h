@@ -17,6 +17,7 @@
 #define VLY_TESTS_PAIR_H
 
 #include "proto/endpoint.h"
+#include "support/sealed.h"
 #include "support/support.h"
 
 #define PAIR_START_NS VLY_S(1000)
@@ -60,10 +61,10 @@ struct pair_side {
     bool any_content;      /* set by the test: DATA is not the pattern */
     enum vly_order order;  /* set by the test: of streams that the peer opens */
     /* A letter an event; DATA in a row counts as one: C connected, A accepted, o opened, d data,
-     * e end, r reset, s stopped, k acked, w writable, X closed. */
+     * e end, r reset, s stopped, k acked, w writable, X closed, t turned away. */
     char log[PAIR_LOG_MAX];
-    struct vly_event last[VLY_EV_CLOSED + 1]; /* by type; `data` is not to be used */
-    uint64_t events[VLY_EV_CLOSED + 1];
+    struct vly_event last[VLY_EV_TURNED_AWAY + 1]; /* by type; `data` is not to be used */
+    uint64_t events[VLY_EV_TURNED_AWAY + 1];
     struct pair_stream stream[PAIR_STREAMS_MAX]; /* by id; the last one stands for all above */
 };
 
@@ -71,10 +72,13 @@ struct pair {
     uint64_t now_ns;
     struct pair_side side[2];
     struct vly_batch batch;
+    size_t secrets_before; /* blocks for secrets */
 };
 
 /* What an endpoint of this side is made with, where nothing else is said. */
 struct vly_endpoint_config pair_config(enum pair_who who);
+/* The same, sealed by this method; NONE: plain. */
+struct vly_endpoint_config pair_sealed(enum pair_who who, enum vly_method method);
 /* Endpoints of their own allocators and random numbers; NULL: pair_config. Owned: pair_free. */
 struct pair *pair_new(const struct vly_endpoint_config *client,
                       const struct vly_endpoint_config *server);

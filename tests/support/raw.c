@@ -67,6 +67,17 @@ void raw_hello(struct raw *r, const struct vly_params *params, uint32_t version)
     raw_give(r, seal_whole(r));
 }
 
+void raw_retry(struct raw *r)
+{
+    static const uint8_t cookie[8] = "a cookie";
+    struct vly_retry retry = {r->host_cid, {cookie, sizeof(cookie)}};
+
+    r->w = vly_wr_init(r->buf, sizeof(r->buf));
+    vly_retry_encode(&r->w, &retry);
+    raw_give(r, seal_whole(r));
+    raw_take(r);
+}
+
 void raw_send_accept(struct raw *r, const struct vly_params *params, uint8_t suite)
 {
     struct vly_params mine = params != NULL ? *params : raw_params();
@@ -110,6 +121,7 @@ void raw_accept(struct raw *r, struct pair *p, const struct vly_params *params)
     pair_begin(p);
     raw_take(r);
     assert_true(r->host_cid != 0);
+    raw_retry(r);
     p->now_ns += RAW_RTT_NS;
     raw_send_accept(r, params, VLY_SUITE_PLAIN);
     raw_take(r);

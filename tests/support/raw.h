@@ -65,7 +65,9 @@ void raw_accept(struct raw *r, struct pair *p, const struct vly_params *params);
 void raw_init(struct raw *r, struct pair *p, enum pair_who host, const struct vly_addr *addr);
 /* Sends HELLO with the cookie there is. `version` 0: version 1. */
 void raw_hello(struct raw *r, const struct vly_params *params, uint32_t version);
-/* Answers the HELLO that the client sent. */
+/* Answers the first HELLO of the client by a cookie, and takes the second. */
+void raw_retry(struct raw *r);
+/* Answers that. */
 void raw_send_accept(struct raw *r, const struct vly_params *params, uint8_t suite);
 
 /* The packet in the making; frames are written to it. */

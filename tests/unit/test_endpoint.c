@@ -53,6 +53,7 @@ static void test_endpoint_settings(void **state)
         struct vly_endpoint_config cfg = {.conn = cases[i].conn,
                                           .alloc = &test_alloc,
                                           .crypto = vly_crypto_system(),
+                                          .allow_plain = true,
                                           .max_batch_pkts = cases[i].max_batch_pkts};
         struct vly_endpoint *ep;
 
@@ -63,6 +64,27 @@ static void test_endpoint_settings(void **state)
     }
 }
 
+/* Sealed is for those who hold a key, and have ciphers. */
+static void test_endpoint_sealed_settings(void **state)
+{
+    struct vly_crypto without = *vly_crypto_system();
+    struct vly_credentials none = {.method = VLY_METHOD_NONE};
+    struct vly_endpoint_config cfg = {.alloc = &test_alloc, .crypto = vly_crypto_system()};
+    struct vly_endpoint *ep;
+
+    (void)state;
+    assert_int_equal(vly_endpoint_new(&ep, &cfg, 0), VLY_E_INVALID);
+    cfg.credentials = &none;
+    assert_int_equal(vly_endpoint_new(&ep, &cfg, 0), VLY_E_INVALID);
+    sealed_config(&cfg, VLY_METHOD_KEYS);
+    without.sealed[0] = NULL;
+    cfg.crypto = &without;
+    assert_int_equal(vly_endpoint_new(&ep, &cfg, 0), VLY_E_INVALID);
+    cfg.crypto = vly_crypto_system();
+    assert_int_equal(vly_endpoint_new(&ep, &cfg, 0), 0);
+    vly_endpoint_free(ep);
+}
+
 static void test_endpoint_connect_fails_at_once(void **state)
 {
     struct vly_endpoint_config cfg = pair_config(PAIR_CLIENT);
@@ -70,13 +92,6 @@ static void test_endpoint_connect_fails_at_once(void **state)
     struct vly_conn *c;
 
     (void)state;
-    cfg.allow_plain = false;
-    p = pair_new(&cfg, NULL);
-    assert_int_equal(vly_endpoint_connect(client(p)->ep, &server(p)->addr, p->now_ns, &c),
-                     VLY_E_SUITE);
-    assert_null(c);
-    pair_free(p);
-    cfg.allow_plain = true;
     cfg.max_conns = 2;
     p = pair_new(&cfg, NULL);
     pair_begin(p);
@@ -228,6 +243,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_endpoint_settings),
+        cmocka_unit_test(test_endpoint_sealed_settings),
         cmocka_unit_test(test_endpoint_connect_fails_at_once),
         cmocka_unit_test(test_endpoint_batches),
         cmocka_unit_test(test_endpoint_is_fair),

@@ -116,7 +116,8 @@ static void test_handshake_refused_with_its_code(void **state)
 
         print_message("  %s\n", cases[i].name);
         c.conn.application = cases[i].application;
-        s.allow_plain = cases[i].server_plain;
+        if (!cases[i].server_plain)
+            sealed_config(&s, VLY_METHOD_PSK);
         s.max_conns = cases[i].max_conns;
         p = pair_new(&c, &s);
         if (cases[i].max_conns > 0)
@@ -128,6 +129,9 @@ static void test_handshake_refused_with_its_code(void **state)
         assert_string_equal(client(p)->last[VLY_EV_CLOSED].reason,
                             vly_close_code_text(cases[i].code));
         assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).refused_sent, 1);
+        assert_int_equal(server(p)->events[VLY_EV_TURNED_AWAY], 1);
+        assert_int_equal(server(p)->last[VLY_EV_TURNED_AWAY].code, cases[i].code);
+        assert_int_equal(server(p)->last[VLY_EV_TURNED_AWAY].data.len, client(p)->addr.len);
         assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns, cases[i].max_conns);
         pair_free(p);
     }
@@ -201,6 +205,9 @@ static void test_handshake_refused_wrong_accepts(void **state)
     raw_init(&r, p, PAIR_CLIENT, NULL);
     pair_begin(p);
     raw_take(&r);
+    raw_send_accept(&r, NULL, VLY_SUITE_PLAIN); /* it has asked nobody for a connection yet */
+    assert_string_equal(client(p)->log, "");
+    raw_retry(&r);
     raw_init(&elsewhere, p, PAIR_CLIENT, &(struct vly_addr){.len = 2, .data = {7, 7}});
     elsewhere.host_cid = r.host_cid;
     raw_send_accept(&elsewhere, NULL, VLY_SUITE_PLAIN);
@@ -227,9 +234,13 @@ static void test_handshake_refused_accept_with_bad_parameters(void **state)
                                 .params = {twice, sizeof(twice)}};
     uint8_t buf[100];
     struct vly_wr w = vly_wr_init(buf, sizeof(buf));
+    struct raw r;
 
     (void)state;
+    raw_init(&r, p, PAIR_CLIENT, NULL);
     pair_begin(p);
+    raw_take(&r);
+    raw_retry(&r);
     accept.client_cid = client(p)->conn->cid;
     vly_accept_encode(&w, &accept);
     give_packet(p, PAIR_CLIENT, &server(p)->addr, &w);

@@ -3,6 +3,7 @@
 #include "support/shake.h"
 #include "support/support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +47,74 @@ static void test_handshake_gives_both_the_same_secrets(void **state)
             shake_fini(&s);
         }
     }
+}
+
+/* Randomness that is given: all of it is used up, in this order. */
+static void draw_given(void *ctx, void *buf, size_t len)
+{
+    struct vly_span *given = ctx;
+
+    assert_true(len <= given->len);
+    memcpy(buf, given->data, len);
+    given->data += len;
+    given->len -= len;
+}
+
+static struct vly_span answer(const struct test_vectors *v, const char *method, const char *name)
+{
+    char full[64];
+
+    snprintf(full, sizeof(full), "%s_%s", method, name);
+    return test_vectors_find(v, full);
+}
+
+/* The method's handshake, byte for byte, from known randomness to the secrets. */
+static void check_known_answers(const struct test_vectors *v, enum vly_method method,
+                                const char *name)
+{
+    struct vly_span draws = answer(v, name, "draws"), prologue = answer(v, name, "prologue");
+    struct vly_span want = answer(v, name, "secrets");
+    uint8_t secrets[2][32];
+    struct shake s;
+
+    shake_init(&s, method, 1);
+    s.crypto.random = draw_given;
+    s.crypto.random_ctx = &draws;
+    memcpy(s.credentials[0].secret, test_vectors_find(v, "client_secret").data, VLY_KEY_BYTES);
+    memcpy(s.credentials[1].secret, test_vectors_find(v, "server_secret").data, VLY_KEY_BYTES);
+    for (int end = 0; end < 2; end++) {
+        memcpy(s.credentials[end].psk, test_vectors_find(v, "psk").data, VLY_KEY_BYTES);
+        s.prologue_len[end] = prologue.len;
+        memcpy(s.prologue[end], prologue.data, prologue.len);
+    }
+    shake_start(&s);
+    for (unsigned nth = 0; nth < shake_messages(method); nth++) {
+        const char *const names[] = {"0", "1", "2"};
+        struct vly_span message = answer(v, name, names[nth]);
+        struct shake_message m;
+
+        assert_int_equal(shake_write(&s, nth, &m), 0);
+        assert_int_equal(m.len, message.len);
+        assert_memory_equal(m.data, message.data, message.len);
+        assert_int_equal(shake_read(&s, nth, bytes(&m)), 0);
+    }
+    assert_int_equal(draws.len, 0);
+    for (int end = 0; end < 2; end++) {
+        vly_handshake_secrets(s.end[end], secrets[0], secrets[1]);
+        assert_memory_equal(secrets, want.data, want.len);
+    }
+    shake_fini(&s);
+}
+
+static void test_handshake_known_answers(void **state)
+{
+    struct test_vectors v = test_vectors_load("handshake.txt");
+
+    (void)state;
+    check_known_answers(&v, VLY_METHOD_KEYS, "keys");
+    check_known_answers(&v, VLY_METHOD_PSK, "psk");
+    check_known_answers(&v, VLY_METHOD_CODE, "code");
+    test_vectors_free(&v);
 }
 
 /* Two handshakes have nothing in common, though all that was agreed on before is the same. */
@@ -502,6 +571,7 @@ static unsigned run_out_of_memory(struct shake *s, enum vly_method method)
     for (int end = 0; end < 2; end++) {
         struct vly_span prologue = {s->prologue[end], s->prologue_len[end]};
 
+        s->end[end] = (struct vly_handshake *)s; /* to be overwritten */
         while (vly_handshake_new(&s->end[end], &s->crypto, (enum vly_handshake_end)end,
                                  &s->credentials[end], prologue) == VLY_E_NOMEM) {
             assert_null(s->end[end]);
@@ -548,6 +618,7 @@ static void test_handshake_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_handshake_known_answers),
         cmocka_unit_test(test_handshake_gives_both_the_same_secrets),
         cmocka_unit_test(test_handshake_secrets_are_fresh),
         cmocka_unit_test(test_handshake_table),

@@ -476,6 +476,8 @@ static unsigned run_out_of_memory(struct direction *d)
     struct direction_packet p;
     unsigned failures = 0;
 
+    d->send = (struct vly_send_keys *)d; /* to be overwritten */
+    d->recv = (struct vly_recv_keys *)d;
     for (; vly_send_keys_new(&d->send, &d->start) == VLY_E_NOMEM; failures++)
         assert_null(d->send);
     for (; vly_recv_keys_new(&d->recv, &d->start) == VLY_E_NOMEM; failures++)

@@ -1,6 +1,7 @@
 # One ctest per file of tests/, found by glob; the label is the folder.
 #   tests/unit/test_*.c  tests/prop/prop_*.c  tests/scenario/test_*.c   a cmocka binary each
 #   tests/integration/test_*.py, test_*.sh      run with VOLLEY_BIN; exit 77 skips
+#   tests/adversary/test_*.py                   likewise
 #   tests/fuzz/fuzz_X.c                         run over tests/fuzz/corpus/X
 #   tests/static/check_X.py                     registered by hand below
 set(VLY_PYTHON /usr/bin/python3)
@@ -86,6 +87,7 @@ volley_cmocka_tests(prop prop)
 volley_cmocka_tests(scenario test)
 volley_script_tests(integration ${VLY_PYTHON} test_*.py)
 volley_script_tests(integration bash test_*.sh)
+volley_script_tests(adversary ${VLY_PYTHON} test_*.py)
 
 volley_check(purity $<TARGET_FILE:volley_proto>)
 volley_check(headers ${CMAKE_C_COMPILER})

@@ -78,12 +78,12 @@ class Received:
 class Stream:
     """Both directions of a stream."""
 
-    def __init__(self, send_limit):
+    def __init__(self, send_limit, window):
         self.parts = []  # a heap of (offset, data) that came before its turn
         self.ready = bytearray()  # came in order, not read yet
         self.position = 0  # where `ready` ends
         self.highest = 0  # end of the highest byte that came
-        self.limit = WINDOW  # the highest offset the peer may send
+        self.limit = window  # the highest offset the peer may send
         self.final_size = None
         self.reset_code = None
         self.written = 0  # bytes sent or waiting to be
@@ -158,7 +158,7 @@ class Connection:
     """An open connection: `connect` makes it, `run` lets it work until something is true."""
 
     def __init__(self, host, port, security, drop=0.0, seed=None, timeout_s=60, max_datagram=65507,
-                 update_pkts=UPDATE_PACKETS):
+                 update_pkts=UPDATE_PACKETS, window=WINDOW):
         self.rng = random.Random(seed)
         self.update_pkts = update_pkts
         self.link = Link(host, port, drop, self.rng)
@@ -167,7 +167,7 @@ class Connection:
         self.stats.update(dict.fromkeys(("duplicates", "resent", "probes", "missed", "floors", "ignored"), 0))
         self.client_id = self.rng.randrange(1, 1 << 64)
         self.parameters = {
-            "max_data": WINDOW, "max_stream_data": WINDOW, "max_streams": 16, "idle_timeout": 30000,
+            "max_data": window, "max_stream_data": window, "max_streams": 16, "idle_timeout": 30000,
             "max_ack_delay": 5000, "max_datagram": max_datagram, "application": APPLICATION}
         self.closed = None  # the TransportError that ended the connection
         # Receiving
@@ -178,7 +178,8 @@ class Connection:
         self.ack_at = None  # when the next ACK has to go at the latest
         self.last_heard = time.monotonic()
         self.last_ping = self.last_heard
-        self.data_limit, self.data_highest, self.data_read = WINDOW, 0, 0
+        self.window_bytes = window
+        self.data_limit, self.data_highest, self.data_read = window, 0, 0
         self.streams = {}
         self.next_stream = 0
         # Sending
@@ -266,7 +267,7 @@ class Connection:
         if stream // 2 >= self.peer["max_streams"]:
             raise TransportError("the server allows no more streams")
         self.next_stream += 2
-        self.streams[stream] = Stream(self.peer["max_stream_data"])
+        self.streams[stream] = Stream(self.peer["max_stream_data"], self.window_bytes)
         return stream
 
     def write(self, stream, data, fin=False):
@@ -285,11 +286,11 @@ class Connection:
         data, it.ready = bytes(it.ready), bytearray()
         self.data_read += len(data)
         # SPEC 11: raise the limits before half the window is used up
-        if it.final_size is None and it.limit - it.position < WINDOW * 3 // 4:
-            it.limit = it.position + WINDOW
+        if it.final_size is None and it.limit - it.position < self.window_bytes * 3 // 4:
+            it.limit = it.position + self.window_bytes
             self.control.append(frame("MAX_STREAM_DATA", stream=stream, limit=it.limit))
-        if self.data_limit - self.data_read < WINDOW * 3 // 4:
-            self.data_limit = self.data_read + WINDOW
+        if self.data_limit - self.data_read < self.window_bytes * 3 // 4:
+            self.data_limit = self.data_read + self.window_bytes
             self.control.append(frame("MAX_DATA", limit=self.data_limit))
         return data
 
@@ -343,9 +344,9 @@ class Connection:
         self.flush()
 
     def on_datagram(self, datagram, now):
-        self.on_unknown(datagram)
         if self.closed:
             return
+        self.on_unknown(datagram)
         try:
             number, body = self.open(datagram, now)
         except (OpenError, WireError):
@@ -437,7 +438,7 @@ class Connection:
         if ident % 2:  # the server's own; this client has no use for them but knows the rules
             if ident // 2 >= self.parameters["max_streams"]:
                 raise Violation("STREAM_LIMIT", f"stream {ident}")
-            self.streams.setdefault(ident, Stream(self.peer["max_stream_data"]))
+            self.streams.setdefault(ident, Stream(self.peer["max_stream_data"], self.window_bytes))
         elif ident not in self.streams:
             raise Violation("STREAM_STATE", f"stream {ident} is not open")
         return self.streams[ident]

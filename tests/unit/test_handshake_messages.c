@@ -563,6 +563,36 @@ static void test_handshake_longest_payload_fits(void **state)
     }
 }
 
+/* A clone is the handshake as it was, and outlives it: it reads the same message once more. */
+static void test_handshake_clone(void **state)
+{
+    (void)state;
+    FOR_EACH_METHOD(method)
+    {
+        for (unsigned nth = 0; nth < shake_messages(*method); nth++) {
+            struct vly_handshake **reader, *clone;
+            struct shake_message m;
+            struct shake s;
+
+            reach(&s, *method, nth, &m);
+            reader = &s.end[1 - shake_writer(nth)];
+            test_secrets_count(&s.crypto, 1);
+            assert_int_equal(vly_handshake_clone(&clone, *reader), VLY_E_NOMEM);
+            assert_null(clone);
+            s.crypto.secret_new = vly_crypto_system()->secret_new;
+            s.crypto.secret_free = vly_crypto_system()->secret_free;
+            assert_int_equal(vly_handshake_clone(&clone, *reader), 0);
+            assert_int_equal(shake_read(&s, nth, bytes(&m)), 0);
+            vly_handshake_free(*reader);
+            *reader = clone;
+            assert_int_equal(shake_read(&s, nth, bytes(&m)), 0);
+            assert_int_equal(shake_finish(&s, nth + 1), 0);
+            shake_fini(&s);
+        }
+    }
+    vly_handshake_free(NULL);
+}
+
 /* Goes through a handshake; what fails for want of memory is tried again. Returns how often. */
 static unsigned run_out_of_memory(struct shake *s, enum vly_method method)
 {
@@ -634,6 +664,7 @@ int main(void)
         cmocka_unit_test(test_handshake_invalid_shares_are_refused),
         cmocka_unit_test(test_handshake_messages_need_room),
         cmocka_unit_test(test_handshake_longest_payload_fits),
+        cmocka_unit_test(test_handshake_clone),
         cmocka_unit_test(test_handshake_out_of_memory),
     };
 

@@ -103,13 +103,19 @@ static void test_keys_limit_without_acknowledgement(void **state)
     (void)state;
     assert_true(VLY_KEY_LIMIT_PKTS == UINT64_C(1) << 23);
     direction_start(&d);
-    for (uint64_t pn = 0; pn < 2 * UPDATE_PKTS; pn++)
+    for (uint64_t pn = 0; pn < 2 * UPDATE_PKTS; pn++) {
+        assert_int_equal(vly_send_keys_is_last(d.send, pn), pn == 2 * UPDATE_PKTS - 1);
+        assert_int_equal(vly_send_keys_wants_ack(d.send, pn), pn >= UPDATE_PKTS / 2);
+        assert_int_equal(vly_send_keys_is_due(d.send, pn), pn >= UPDATE_PKTS);
         direction_pass(&d, pn, false);
+    }
     assert_int_equal(direction_make(&d, 2 * UPDATE_PKTS, &p), VLY_E_LIMIT);
     assert_int_equal(direction_make(&d, 2 * UPDATE_PKTS + 5, &p), VLY_E_LIMIT);
     assert_int_equal(d.send->generation, 0);
     vly_recv_keys_on_ack_sent(d.recv, 0);
     vly_send_keys_on_ack(d.send, 0);
+    assert_false(vly_send_keys_is_last(d.send, 2 * UPDATE_PKTS + 5));
+    assert_false(vly_send_keys_wants_ack(d.send, 2 * UPDATE_PKTS + 5));
     direction_pass(&d, 2 * UPDATE_PKTS + 5, false);
     assert_int_equal(d.recv->generation, 1);
     direction_fini(&d);
@@ -355,6 +361,8 @@ static void test_keys_plain(void **state)
     assert_int_equal(d.recv->forgeries, 2);
     assert_int_equal(d.sent_log.n + d.recv_log.n, 0);
     direction_fini(&d);
+    vly_send_keys_free(NULL);
+    vly_recv_keys_free(NULL);
 }
 
 /* What a suite was asked to seal: its keys are numbered by their content. */

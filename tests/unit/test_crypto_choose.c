@@ -87,6 +87,7 @@ static void test_ipsec_mb_or_not(void **state)
     if (err == 0)
         assert_string_equal(c.sealed[0]->backend, "ipsec-mb");
     assert_int_equal(vly_crypto_choose(&c, VLY_BACKEND_AUTO, "aes-256-gcm"), 0);
+    assert_string_equal(c.sealed[0]->backend, err == 0 ? "ipsec-mb" : "openssl");
 }
 
 int main(void)

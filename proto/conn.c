@@ -275,8 +275,10 @@ static uint64_t open_deadline_ns(const struct vly_conn *c)
         at_ns = vly_min_u64(at_ns, vly_ackset_due_ns(&c->ackset, c->sh->config.max_ack_delay_ns));
     at_ns = vly_min_u64(at_ns, c->pacing_due_ns);
     at_ns = vly_min_u64(at_ns, c->hello_due_ns);
+    at_ns = vly_min_u64(at_ns, vly_conn_path_deadline_ns(c));
     at_ns = vly_min_u64(at_ns, vly_time_add(c->last_received_ns, idle_timeout_ns(c)));
     at_ns = vly_min_u64(at_ns, vly_time_add(c->unanswered_ns, c->sh->config.answer_timeout_ns));
+    at_ns = vly_min_u64(at_ns, vly_conn_path_quiet_ns(c));
     return vly_min_u64(at_ns, keepalive_ns(c));
 }
 
@@ -330,6 +332,10 @@ static void open_on_deadline(struct vly_conn *c, uint64_t now_ns)
     if (keepalive_ns(c) <= now_ns) {
         c->ping_pending = true;
         c->last_keepalive_ns = now_ns;
+    }
+    if (vly_conn_path_quiet_ns(c) <= now_ns) {
+        c->ping_pending = true;
+        c->data_heard = false;
     }
     if (c->pacing_due_ns <= now_ns)
         c->pacing_due_ns = VLY_NEVER;

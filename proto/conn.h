@@ -81,6 +81,7 @@ enum vly_event_type {
     /* vly_conn_write_room has become useful again; stream VLY_STREAM_NONE: more streams may be
        opened */
     VLY_EV_WRITABLE,
+    VLY_EV_MOVED, /* server: the client has another address now, vly_conn_peer (SPEC 3.2) */
     VLY_EV_CLOSED, /* the last event of a connection: err, code, reason */
     /* server: a client that receives where it says was refused; conn NULL, `data` its address,
        `code` an enum vly_close_code */
@@ -103,7 +104,8 @@ struct vly_event {
 void vly_conn_set_user(struct vly_conn *c, void *user);
 void *vly_conn_user(const struct vly_conn *c);
 enum vly_role vly_conn_role(const struct vly_conn *c);
-/* The peer's address as given with its packets; borrowed for the connection's life. */
+/* The peer's address as given with its packets; borrowed for the connection's life. A client's may
+ * change: VLY_EV_MOVED. */
 struct vly_span vly_conn_peer(const struct vly_conn *c);
 /* The other end's public key, 32 bytes, borrowed for the connection's life; NULL when it has shown
  * none (plain, another method than keys, before its message). */

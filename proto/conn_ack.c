@@ -296,6 +296,19 @@ int vly_conn_detect_loss(struct vly_conn *c, uint64_t acked_bytes, uint64_t now_
     return 0;
 }
 
+int vly_conn_lose_in_flight(struct vly_conn *c, uint64_t now_ns)
+{
+    struct vly_sent *s;
+    uint64_t pn;
+    int err = 0;
+
+    while (err == 0 && (s = vly_sentlog_lowest(&c->log, c->log.next, &pn)) != NULL) {
+        vly_sentlog_settle(&c->log, s, VLY_SENT_LOST);
+        err = packet_lost(c, s, pn, now_ns);
+    }
+    return err;
+}
+
 static void ecn_take(struct vly_conn *c, const struct vly_ack *ack, const struct ack_sum *sum)
 {
     uint64_t counts[3] = {ack->ect0, ack->ect1, ack->ce};

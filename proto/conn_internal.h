@@ -4,7 +4,7 @@
  * conn.c lifecycle, timers, the application's calls; conn_state.c, conn_hello.c (client) and
  * conn_accept.c (server) set-up; conn_recv.c packets in;
  * conn_ack.c acknowledgement and loss; conn_send.c packets out; conn_seal.c their protection;
- * conn_close.c the end.
+ * conn_path.c a new address of the client; conn_close.c the end.
  */
 #ifndef VLY_PROTO_CONN_INTERNAL_H
 #define VLY_PROTO_CONN_INTERNAL_H
@@ -44,6 +44,17 @@ enum vly_transition {
 #define VLY_UNSENT_MAX (512u << 10) /* bytes buffered ahead of what was sent, all streams */
 #define VLY_STREAM_ROOM_MIN \
     16384u /* what a stream may buffer though others fill the connection's share */
+
+/* An address that may be the client's new one, SPEC 3.2. RULE 37: one, whatever arrives. */
+struct vly_path {
+    struct vly_addr addr; /* len 0: there is none */
+    uint8_t challenge[8];
+    uint64_t since_ns, heard_ns;         /* its first packet, its last that was the newest */
+    uint64_t challenge_due_ns;           /* PATH_CHALLENGE goes (again) */
+    uint64_t received_bytes, sent_bytes; /* from and to it */
+    unsigned failures;                   /* candidates in a row that did not answer */
+    unsigned pass_over;                  /* so many packets make no candidate */
+};
 
 /* Why sending stopped: the time until it goes on is put down to it. */
 enum vly_blocked { VLY_BLOCKED_APP, VLY_BLOCKED_CWND, VLY_BLOCKED_FLOW, VLY_BLOCKED_PACING };
@@ -91,6 +102,7 @@ struct vly_conn {
     uint64_t last_received_ns;
     bool path_response_pending;
     uint8_t path_response[8];
+    struct vly_path path; /* server */
 
     /* Sending. */
     struct vly_sentlog log;
@@ -128,6 +140,7 @@ struct vly_conn {
 
     /* Timers and liveness. */
     bool expecting;
+    bool data_heard;            /* of an unfinished stream, since silence was probed last */
     uint64_t unanswered_ns;     /* oldest counted packet since the peer was last heard; VLY_NEVER */
     uint64_t last_keepalive_ns; /* VLY_NEVER: none yet */
     uint64_t pacing_due_ns;     /* pacing lets us go on then; VLY_NEVER */
@@ -239,7 +252,8 @@ struct vly_packet {
     uint64_t pn;
     struct vly_span frames;
     enum vly_ecn ecn;
-    uint32_t bytes; /* of the datagram */
+    uint32_t bytes;                   /* of the datagram */
+    const struct vly_addr *elsewhere; /* where it came from; NULL: from the peer's address */
     uint64_t now_ns;
 };
 void vly_conn_on_packet(struct vly_conn *c, const struct vly_packet *p);
@@ -250,6 +264,25 @@ VLY_MUST_USE int vly_conn_on_ack(struct vly_conn *c, const struct vly_ack *ack, 
 /* Declares what is lost by now; run on ACKs and on the loss timer. `acked_bytes`: newly
  * acknowledged by the ACK at hand. */
 VLY_MUST_USE int vly_conn_detect_loss(struct vly_conn *c, uint64_t acked_bytes, uint64_t now_ns);
+
+/* Gives up what is in flight: it goes out again. Returns 0 or VLY_E_NOMEM. */
+VLY_MUST_USE int vly_conn_lose_in_flight(struct vly_conn *c, uint64_t now_ns);
+
+/* conn_path.c */
+/* Whether DATA from another address than the peer's may be opened. */
+bool vly_conn_path_admits(const struct vly_conn *c, const struct vly_addr *from);
+/* Such a packet verified; to be called before its number is recorded. */
+void vly_conn_path_heard(struct vly_conn *c, const struct vly_packet *packet);
+/* Returns 0 or VLY_E_NOMEM. */
+VLY_MUST_USE int vly_conn_path_on_response(struct vly_conn *c, const uint8_t data[8],
+                                           uint64_t now_ns);
+/* When a challenge goes out; VLY_NEVER. */
+uint64_t vly_conn_path_deadline_ns(const struct vly_conn *c);
+/* When a client that waits for more asks, in case the server looks for it where it is no more;
+ * VLY_NEVER. */
+uint64_t vly_conn_path_quiet_ns(const struct vly_conn *c);
+/* Makes `b` the challenge that is due; false when none is. */
+bool vly_conn_path_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns);
 
 /* conn_send.c: appends datagrams to `b` (empty at first); false when nothing was. */
 bool vly_conn_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns);

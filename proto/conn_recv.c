@@ -137,6 +137,7 @@ static int on_stream(struct vly_conn *c, struct frame_in *in)
     err = credit_use(c, s, in, end);
     if (err == 0)
         err = s->recv_state == VLY_RECV_OPEN ? stream_insert(c, s, in) : stream_discard(c, s, in);
+    c->data_heard |= s->recv_state == VLY_RECV_OPEN;
     if (err == 0)
         vly_conn_sweep_stream(c, s);
     return err;
@@ -230,9 +231,7 @@ static int on_path_challenge(struct vly_conn *c, struct frame_in *in)
 
 static int on_path_response(struct vly_conn *c, struct frame_in *in)
 {
-    (void)c;
-    (void)in; /* version 1 sends no challenge: an answer to none means nothing */
-    return 0;
+    return vly_conn_path_on_response(c, in->frame->path, in->now_ns);
 }
 
 static int on_close(struct vly_conn *c, struct frame_in *in)
@@ -336,6 +335,8 @@ void vly_conn_on_packet(struct vly_conn *c, const struct vly_packet *p)
     bool counted = false;
     int err = vly_ackset_test(&c->ackset, p->pn); /* RULE 11 */
 
+    if (p->elsewhere != NULL)
+        vly_conn_path_heard(c, p);
     if (err != 0) {
         packet_drop(c, p, err);
         /* Perhaps our ACK was lost: say again what we have. */

@@ -31,8 +31,8 @@ struct build {
 
 static bool has_content(const struct vly_conn *c)
 {
-    return c->ping_pending || c->need_max_data || c->need_max_streams || c->path_response_pending ||
-           c->probes > 0 || c->streams.queue_head != NULL;
+    return c->ping_pending || c->need_max_data || c->need_max_streams || c->probes > 0 ||
+           c->streams.queue_head != NULL;
 }
 
 /* RULE 26: at most the window in flight, probes aside. With nothing in flight no ACK would ever
@@ -118,12 +118,6 @@ static void write_conn_control(struct vly_conn *c, struct build *b)
     if (c->need_max_streams && item_room(c, b)) {
         vly_frame_max_streams_encode(&b->w, c->our_max_streams);
         c->need_max_streams = !control_done(b, before, VLY_ITEM_MAX_STREAMS, 0);
-    }
-    if (c->path_response_pending && vly_wr_room(&b->w) > 9) {
-        vly_frame_path_encode(&b->w, VLY_FRAME_PATH_RESPONSE, c->path_response);
-        b->frames_sent[VLY_FRAME_PATH_RESPONSE]++;
-        c->path_response_pending = false;
-        b->counted = true;
     }
     if (c->ping_pending && vly_wr_room(&b->w) > 1) {
         vly_frame_ping_encode(&b->w);
@@ -300,6 +294,18 @@ static bool write_ack(struct vly_conn *c, struct build *b)
     return true;
 }
 
+/* SPEC 3.2: an answer waits neither for the window nor for the pacer, and whoever asked asks again
+ * when it is lost. */
+static bool write_path_response(struct vly_conn *c, struct build *b)
+{
+    if (!c->path_response_pending || vly_wr_room(&b->w) < 9)
+        return false;
+    vly_frame_path_encode(&b->w, VLY_FRAME_PATH_RESPONSE, c->path_response);
+    b->frames_sent[VLY_FRAME_PATH_RESPONSE]++;
+    c->path_response_pending = false;
+    return true;
+}
+
 /* SPEC 4.3: so that the receiver can forget. */
 static void write_floor(struct vly_conn *c, struct build *b, uint64_t pn)
 {
@@ -396,7 +402,7 @@ static bool packet_begin(struct vly_conn *c, uint64_t now_ns, struct vly_data_he
 static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool may_count,
                            struct build *b)
 {
-    bool ack_written;
+    bool ack_written, answered;
     struct vly_data_header header;
 
     b->n_items = 0;
@@ -408,13 +414,14 @@ static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool 
     b->w = vly_wr_init(buf, cap - VLY_TAG_BYTES);
     vly_data_header_encode(&b->w, &header);
     ack_written = write_ack(c, b);
+    answered = write_path_response(c, b);
     if (may_count) {
         write_conn_control(c, b);
         write_streams(c, b);
         if (!b->counted && c->probes > 0)
             write_probe(c, b);
     }
-    if (!b->counted && !ack_written)
+    if (!b->counted && !ack_written && !answered)
         return 0;
     write_floor(c, b, header.pn);
     packet_fill_up(c, b);
@@ -505,7 +512,7 @@ static bool send_data(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
         bool ack_due = vly_ackset_due_ns(&c->ackset, c->sh->config.max_ack_delay_ns) <= now_ns;
         size_t len = 0;
 
-        if (may_count || ack_due)
+        if (may_count || ack_due || c->path_response_pending)
             len = packet_build(c, b->data + b->len, c->datagram_bytes, may_count, &build);
         if (build.counted)
             blocked_end(c, now_ns);
@@ -613,7 +620,7 @@ bool vly_conn_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     case VLY_STATE_COOKIE_SENT:
         return send_hello(c, b, now_ns);
     case VLY_STATE_OPEN:
-        return send_data(c, b, now_ns);
+        return vly_conn_path_send(c, b, now_ns) || send_data(c, b, now_ns);
     case VLY_STATE_CLOSING:
         return send_close(c, b, now_ns);
     case VLY_STATE_ACCEPTED:

@@ -88,6 +88,7 @@ int vly_endpoint_new(struct vly_endpoint **out, const struct vly_endpoint_config
     memcpy(ep->application, ep->sh.config.application, strlen(ep->sh.config.application));
     ep->sh.config.application = ep->application;
     ep->sh.max_batch_pkts = cfg->max_batch_pkts == 0 ? VLY_BATCH_PKTS : cfg->max_batch_pkts;
+    ep->sh.addr_port_bytes = cfg->addr_port_bytes;
     ep->sh.trace = cfg->trace;
     ep->sh.credentials = cfg->allow_plain ? NULL : cfg->credentials;
     ep->sh.keylog = cfg->keylog;

@@ -25,7 +25,8 @@
 #define VLY_BATCH_BYTES 65507 /* largest UDP payload, also of a segmented send */
 #define VLY_BATCH_PKTS 64     /* datagrams in a batch at most */
 
-/* An address is opaque bytes; two are the same when the bytes are. */
+/* An address is opaque bytes; two are the same when the bytes are. The first of them may be a port
+ * (vly_endpoint_config.addr_port_bytes). */
 struct vly_addr {
     uint8_t len;
     uint8_t data[VLY_ADDR_MAX];
@@ -59,6 +60,9 @@ struct vly_endpoint_config {
     const struct vly_credentials *credentials;
     struct vly_keylog keylog;
     bool is_server;          /* answer HELLO */
+    /* Addresses that differ in no more than so many first bytes are ports of one host, SPEC 3.2. 0:
+     * each is a host of its own. */
+    unsigned addr_port_bytes;
     size_t max_conns;        /* 0: 1024 */
     unsigned max_batch_pkts; /* 0: VLY_BATCH_PKTS; 1: one datagram a batch */
     struct vly_trace trace;

@@ -33,7 +33,6 @@ void vly_endpoint_drop(struct vly_endpoint *ep, struct vly_conn *c);
  * it. */
 bool vly_endpoint_dispatch(struct vly_endpoint *ep, const struct vly_datagram *d, uint64_t now_ns);
 
-bool vly_addr_equal(const struct vly_addr *a, const struct vly_addr *b);
 /* Whether a handshake packet arrived undamaged. */
 bool vly_endpoint_open_plain(const struct vly_endpoint *ep, const struct vly_datagram *d);
 /* endpoint_hello.c: likewise. RULE 1, 2 */

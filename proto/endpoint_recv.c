@@ -12,11 +12,6 @@
 
 #include <string.h>
 
-bool vly_addr_equal(const struct vly_addr *a, const struct vly_addr *b)
-{
-    return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
-}
-
 bool vly_endpoint_open_plain(const struct vly_endpoint *ep, const struct vly_datagram *d)
 {
     size_t len = d->len - VLY_TAG_BYTES;
@@ -125,6 +120,7 @@ static bool on_data(struct vly_endpoint *ep, const struct vly_datagram *d, uint6
 {
     struct vly_data_header h;
     size_t len = d->len - VLY_TAG_BYTES;
+    const struct vly_addr *elsewhere;
     struct vly_conn *c;
     struct vly_packet p;
 
@@ -135,7 +131,10 @@ static bool on_data(struct vly_endpoint *ep, const struct vly_datagram *d, uint6
         vly_answer_unknown(ep, d, h.cid, now_ns);
         return false;
     }
-    if (!vly_addr_equal(&c->peer, d->from) || c->recv_keys == NULL || c->state == VLY_STATE_CLOSED)
+    if (c->recv_keys == NULL || c->state == VLY_STATE_CLOSED)
+        return false;
+    elsewhere = vly_addr_equal(&c->peer, d->from) ? NULL : d->from;
+    if (elsewhere != NULL && !vly_conn_path_admits(c, elsewhere))
         return false;
     if (!vly_conn_open(c, &h, d->data, len, now_ns)) {
         if (c->state == VLY_STATE_CLOSED)
@@ -147,6 +146,7 @@ static bool on_data(struct vly_endpoint *ep, const struct vly_datagram *d, uint6
         .frames = {d->data + VLY_DATA_HEADER_BYTES, len - VLY_DATA_HEADER_BYTES},
         .ecn = d->ecn,
         .bytes = (uint32_t)d->len,
+        .elsewhere = elsewhere,
         .now_ns = now_ns,
     };
     vly_conn_on_packet(c, &p);

@@ -135,6 +135,17 @@ bool vly_loss_on_acked(struct vly_loss *l, uint64_t sent_ns)
     return true;
 }
 
+void vly_loss_on_path_change(struct vly_loss *l, uint64_t now_ns)
+{
+    l->episode++;
+    l->in_recovery = false;
+    l->recovery_start_ns = now_ns;
+    l->episode_lost_pkts = 1; /* one that never turns out spurious */
+    l->episode_spurious_pkts = 0;
+    l->loss_time_ns = VLY_NEVER;
+    l->pto_count = 0;
+}
+
 uint64_t vly_loss_pto_ns(const struct vly_loss *l, const struct vly_rtt *rtt,
                          uint64_t max_ack_delay_ns)
 {

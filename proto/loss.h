@@ -68,6 +68,10 @@ bool vly_loss_on_spurious(struct vly_loss *l, const struct vly_sent *s, const st
  * begin. Returns true when it ended now. */
 bool vly_loss_on_acked(struct vly_loss *l, uint64_t sent_ns);
 
+/* What is in flight is about to be given up because the peer has another address: an episode that
+ * reduces nothing and is not undone. */
+void vly_loss_on_path_change(struct vly_loss *l, uint64_t now_ns);
+
 /* When to act for loss: the time threshold, else the PTO; VLY_NEVER when nothing is in flight. */
 uint64_t vly_loss_deadline_ns(const struct vly_loss *l, const struct vly_sentlog *log,
                               const struct vly_rtt *rtt, uint64_t max_ack_delay_ns);

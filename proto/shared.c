@@ -3,8 +3,14 @@
 #include "conn_internal.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define EVENTS_MIN 64u
+
+bool vly_addr_equal(const struct vly_addr *a, const struct vly_addr *b)
+{
+    return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
 
 struct vly_reply *vly_replies_free_slot(struct vly_replies *r)
 {

@@ -57,6 +57,7 @@ struct vly_shared {
     bool turned_away_queued;
     struct vly_conn *half_open_head, *half_open_tail; /* in ACCEPTED, oldest first */
     size_t half_open_n;
+    unsigned addr_port_bytes;
     struct vly_trace trace;
     struct vly_events events;
     struct vly_replies replies;
@@ -65,6 +66,8 @@ struct vly_shared {
     struct vly_conn *ready_head, *ready_tail;
     struct vly_conn *closed_head, *closed_tail; /* CLOSED still to be told */
 };
+
+bool vly_addr_equal(const struct vly_addr *a, const struct vly_addr *b);
 
 /* Queues an event. Returns 0 or VLY_E_NOMEM. */
 VLY_MUST_USE int vly_events_push(struct vly_shared *sh, const struct vly_queued_event *ev);

@@ -41,6 +41,7 @@ struct vly_link_stats {
     uint64_t key_updates, forgeries;
     /* UDP: frames by type */
     uint64_t frames_sent[VLY_LINK_FRAME_TYPES], frames_received[VLY_LINK_FRAME_TYPES];
+    uint64_t path_changes; /* server: so often has the client's address changed */
 };
 
 /* What a link tells its user; all required. `user` is what vly_link.user holds. */
@@ -90,7 +91,8 @@ struct vly_link_ops {
     void (*expect_answer)(struct vly_link *l, bool expecting);
     void (*close)(struct vly_link *l, uint64_t code, const char *reason); /* on_closed follows */
     void (*stats)(const struct vly_link *l, struct vly_link_stats *out);
-    /* The peer's address as text, e.g. "192.0.2.1:7711"; borrowed for the link's life. */
+    /* The peer's address as text, e.g. "192.0.2.1:7711". Borrowed for the link's life, in which the
+     * text changes when the peer's address does. */
     const char *(*peer)(const struct vly_link *l);
     /* The other end's public key, 32 bytes; false when it has shown none (plain, a pre-shared key,
      * before its message). Also valid in on_closed. */

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PORT_BYTES 2
 #define V4_BYTES 6
 #define V6_BYTES 22
 
@@ -21,16 +20,16 @@ int vly_addr_encode(struct vly_addr *out, const struct sockaddr *sa)
     if (sa->sa_family == AF_INET) {
         memcpy(&in.v4, sa, sizeof(in.v4));
         out->len = V4_BYTES;
-        memcpy(out->data, &in.v4.sin_port, PORT_BYTES);
-        memcpy(out->data + PORT_BYTES, &in.v4.sin_addr, 4);
+        memcpy(out->data, &in.v4.sin_port, VLY_ADDR_PORT_BYTES);
+        memcpy(out->data + VLY_ADDR_PORT_BYTES, &in.v4.sin_addr, 4);
         return 0;
     }
     if (sa->sa_family == AF_INET6) {
         memcpy(&in.v6, sa, sizeof(in.v6));
         out->len = V6_BYTES;
-        memcpy(out->data, &in.v6.sin6_port, PORT_BYTES);
-        memcpy(out->data + PORT_BYTES, &in.v6.sin6_addr, 16);
-        memcpy(out->data + PORT_BYTES + 16, &in.v6.sin6_scope_id, 4);
+        memcpy(out->data, &in.v6.sin6_port, VLY_ADDR_PORT_BYTES);
+        memcpy(out->data + VLY_ADDR_PORT_BYTES, &in.v6.sin6_addr, 16);
+        memcpy(out->data + VLY_ADDR_PORT_BYTES + 16, &in.v6.sin6_scope_id, 4);
         return 0;
     }
     return VLY_E_INVALID;
@@ -41,15 +40,15 @@ socklen_t vly_addr_decode(union vly_sockaddr *out, const struct vly_addr *a)
     memset(out, 0, sizeof(*out));
     if (a->len == V4_BYTES) {
         out->v4.sin_family = AF_INET;
-        memcpy(&out->v4.sin_port, a->data, PORT_BYTES);
-        memcpy(&out->v4.sin_addr, a->data + PORT_BYTES, 4);
+        memcpy(&out->v4.sin_port, a->data, VLY_ADDR_PORT_BYTES);
+        memcpy(&out->v4.sin_addr, a->data + VLY_ADDR_PORT_BYTES, 4);
         return sizeof(out->v4);
     }
     assert(a->len == V6_BYTES);
     out->v6.sin6_family = AF_INET6;
-    memcpy(&out->v6.sin6_port, a->data, PORT_BYTES);
-    memcpy(&out->v6.sin6_addr, a->data + PORT_BYTES, 16);
-    memcpy(&out->v6.sin6_scope_id, a->data + PORT_BYTES + 16, 4);
+    memcpy(&out->v6.sin6_port, a->data, VLY_ADDR_PORT_BYTES);
+    memcpy(&out->v6.sin6_addr, a->data + VLY_ADDR_PORT_BYTES, 16);
+    memcpy(&out->v6.sin6_scope_id, a->data + VLY_ADDR_PORT_BYTES + 16, 4);
     return sizeof(out->v6);
 }
 

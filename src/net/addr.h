@@ -16,6 +16,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#define VLY_ADDR_PORT_BYTES 2
+
 /* "[", an IPv6 address with "%" and an interface name, "]:65535" and NUL. */
 #define VLY_ADDR_TEXT_MAX 72
 

@@ -331,6 +331,7 @@ static int make_engine(struct vly_driver *d)
         .credentials = d->opt.credentials,
         .keylog = d->opt.keylog,
         .is_server = d->opt.is_server,
+        .addr_port_bytes = VLY_ADDR_PORT_BYTES,
         .max_conns = d->opt.max_conns,
         .trace = d->opt.trace,
     };

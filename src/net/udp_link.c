@@ -98,6 +98,7 @@ static void link_stats(const struct vly_link *l, struct vly_link_stats *out)
         .limited_flow_ns = s.limited_flow_ns,
         .limited_pacing_ns = s.limited_pacing_ns,
         .limited_app_ns = s.limited_app_ns,
+        .path_changes = s.path_changes,
         .transport = "udp",
         .io = vly_io_name(vly_udp_io_to(ul->driver->udp, &ul->peer)),
     };
@@ -198,6 +199,15 @@ static void emit_closed(struct udp_link *l, const struct vly_event *ev)
     udp_link_close(l, err, ev->app_code ? ev->code : 0, ev->reason);
 }
 
+static void on_moved(struct udp_link *l)
+{
+    struct vly_span bytes = vly_conn_peer(l->conn);
+
+    l->peer.len = (uint8_t)bytes.len;
+    memcpy(l->peer.data, bytes.data, bytes.len);
+    vly_addr_text(&l->peer, l->peer_text);
+}
+
 void udp_link_emit(struct udp_link *l, const struct vly_event *ev)
 {
     const struct vly_link_events *events = l->base.events;
@@ -225,6 +235,9 @@ void udp_link_emit(struct udp_link *l, const struct vly_event *ev)
         break;
     case VLY_EV_WRITABLE:
         events->on_writable(user, ev->stream);
+        break;
+    case VLY_EV_MOVED:
+        on_moved(l);
         break;
     case VLY_EV_CLOSED:
         emit_closed(l, ev);

@@ -258,7 +258,7 @@ static void on_writable(struct vly_bulk *f, enum vly_role role, uint64_t stream)
 static bool is_of_stream(enum vly_event_type type)
 {
     return type != VLY_EV_CONNECTED && type != VLY_EV_ACCEPTED && type != VLY_EV_CLOSED &&
-           type != VLY_EV_WRITABLE;
+           type != VLY_EV_WRITABLE && type != VLY_EV_MOVED;
 }
 
 static void on_event(struct vly_bulk *f, enum vly_role role, const struct vly_event *ev)
@@ -294,6 +294,7 @@ static void on_event(struct vly_bulk *f, enum vly_role role, const struct vly_ev
     case VLY_EV_CLOSED:
         on_closed(f, role, ev);
         break;
+    case VLY_EV_MOVED:
     case VLY_EV_TURNED_AWAY:
         break;
     }
@@ -307,7 +308,7 @@ static void client_event(void *ctx, const struct vly_event *ev)
 static void server_event(void *ctx, const struct vly_event *ev)
 {
     struct vly_bulk *f = ctx;
-    unsigned client = vly_world_node_of(vly_conn_peer(ev->conn));
+    unsigned client = vly_world_node_of(f->world, vly_conn_peer(ev->conn));
 
     while (f != NULL && f->side[VLY_CLIENT].node != client)
         f = f->next;

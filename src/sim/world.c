@@ -15,6 +15,7 @@
 
 #define LINKS_MAX (VLY_WORLD_NODES_MAX * VLY_WORLD_NODES_MAX)
 #define TRACE_HEAD_BYTES 128
+#define HOSTS 16u
 #define STREAM_NODE 1000u /* PRNG streams of the seed: nodes, then links */
 #define STREAM_LINK 2000u
 
@@ -26,6 +27,7 @@ struct node {
     struct vly_checks checks;
     struct vly_conn *conn[VLY_WORLD_NODES_MAX]; /* by peer: the newest; NULL when it is over */
     struct vly_conn_stats before[VLY_WORLD_NODES_MAX];
+    unsigned number;      /* of its address */
     uint64_t deadline_ns; /* of the endpoint, after its last send */
     bool touched;         /* has to send before time goes on */
 };
@@ -39,6 +41,7 @@ struct vly_world {
     uint64_t seed, now_ns;
     struct node *node[VLY_WORLD_NODES_MAX]; /* owned */
     unsigned nodes;
+    uint8_t owner[VLY_CHECKS_PEERS_MAX]; /* node of an address; VLY_WORLD_NODES_MAX: none */
     struct vly_link_model
         *link[VLY_WORLD_NODES_MAX][VLY_WORLD_NODES_MAX]; /* [from][to]: of `links` */
     struct vly_link_model *links[LINKS_MAX];             /* owned */
@@ -87,6 +90,7 @@ struct vly_world *vly_world_new(uint64_t seed)
         return NULL;
     w->seed = seed;
     w->alloc = (struct vly_alloc){count_resize, w};
+    memset(w->owner, VLY_WORLD_NODES_MAX, sizeof(w->owner));
     vly_heap_init(&w->arrivals);
     vly_heap_init(&w->calls);
     vly_pool_init(&w->pool, VLY_WORLD_PACKETS_MAX_BYTES);
@@ -132,6 +136,7 @@ int vly_world_add_node(struct vly_world *w, const struct vly_endpoint_config *cf
     n->deadline_ns = VLY_NEVER;
     vly_checks_init(&n->checks, ep.is_server);
     ep.crypto = &n->crypto;
+    ep.addr_port_bytes = 1;
     if (ep.alloc == NULL)
         ep.alloc = &w->alloc;
     err = vly_endpoint_new(&n->ep, &ep, w->now_ns);
@@ -139,6 +144,8 @@ int vly_world_add_node(struct vly_world *w, const struct vly_endpoint_config *cf
         free(n);
         return err;
     }
+    n->number = w->nodes;
+    w->owner[n->number] = (uint8_t)w->nodes;
     w->node[w->nodes++] = n;
     return 0;
 }
@@ -188,15 +195,29 @@ struct vly_link_model *vly_world_link(struct vly_world *w, unsigned from, unsign
     return w->link[from][to];
 }
 
-struct vly_addr vly_world_addr(unsigned node)
+struct vly_addr vly_world_addr(unsigned number)
 {
-    return (struct vly_addr){4, {'s', 'i', 'm', (uint8_t)node}};
+    assert(number < VLY_CHECKS_PEERS_MAX);
+    return (struct vly_addr){4, {(uint8_t)(number / HOSTS), 's', 'i', (uint8_t)(number % HOSTS)}};
 }
 
-unsigned vly_world_node_of(struct vly_span addr)
+unsigned vly_world_number_of(struct vly_span addr)
 {
     assert(addr.len == 4);
-    return addr.data[3];
+    return addr.data[0] * HOSTS + addr.data[3];
+}
+
+void vly_world_move(struct vly_world *w, unsigned node, unsigned number)
+{
+    assert(node < w->nodes && number < VLY_CHECKS_PEERS_MAX);
+    assert(w->owner[number] == node || w->owner[number] == VLY_WORLD_NODES_MAX);
+    w->owner[number] = (uint8_t)node;
+    w->node[node]->number = number;
+}
+
+unsigned vly_world_node_of(const struct vly_world *w, struct vly_span addr)
+{
+    return w->owner[vly_world_number_of(addr)];
 }
 
 struct vly_endpoint *vly_world_endpoint(struct vly_world *w, unsigned node)
@@ -304,7 +325,7 @@ int vly_world_inject(struct vly_world *w, const struct vly_world_view *view)
     struct vly_pool_packet *p = vly_pool_get(&w->pool, view->data.len);
     int err;
 
-    assert(view->now_ns >= w->now_ns && view->to < w->nodes);
+    assert(view->now_ns >= w->now_ns && w->owner[view->to] < w->nodes);
     if (p == NULL)
         return VLY_E_NOMEM;
     p->ecn = (uint8_t)view->ecn;
@@ -339,9 +360,17 @@ static void trace(struct vly_world *w, const struct vly_world_view *v)
     w->datagrams++;
 }
 
-static void put_on_link(struct vly_world *w, const struct vly_world_view *v)
+/* The link a datagram takes; NULL: there is none. */
+static struct vly_link_model *link_of(const struct vly_world *w, const struct vly_world_view *v)
 {
-    struct vly_link_model *l = w->link[v->from][v->to];
+    unsigned from = w->owner[v->from], to = w->owner[v->to];
+
+    return to < w->nodes ? w->link[from][to] : NULL;
+}
+
+static void put_on_link(struct vly_world *w, struct vly_link_model *l,
+                        const struct vly_world_view *v)
+{
     struct vly_link_copy copy[2];
     unsigned copies = vly_link_model_offer(l, v->now_ns, v->data.len, copy);
 
@@ -367,24 +396,25 @@ static void put_on_link(struct vly_world *w, const struct vly_world_view *v)
     }
 }
 
-static void send_datagram(struct vly_world *w, const struct vly_world_view *v)
+static void send_datagram(struct vly_world *w, unsigned node, const struct vly_world_view *v)
 {
     enum vly_world_verdict verdict = VLY_WORLD_PASS;
+    struct vly_link_model *l = link_of(w, v);
 
     trace(w, v);
-    expect(w, v->from, vly_checks_on_sent(&w->node[v->from]->checks, v->to, v->data));
+    expect(w, node, vly_checks_on_sent(&w->node[node]->checks, v->to, v->data));
     if (w->hooks.on_sent != NULL)
         verdict = w->hooks.on_sent(w->hooks.ctx, v);
-    if (verdict == VLY_WORLD_PASS && v->to < w->nodes && w->link[v->from][v->to] != NULL)
-        put_on_link(w, v);
+    if (verdict == VLY_WORLD_PASS && l != NULL)
+        put_on_link(w, l, v);
 }
 
-static void send_batch(struct vly_world *w, unsigned from)
+static void send_batch(struct vly_world *w, unsigned node)
 {
     const struct vly_batch *b = &w->batch;
     struct vly_world_view v = {w->now_ns,
-                               from,
-                               vly_world_node_of((struct vly_span){b->to.data, b->to.len}),
+                               w->node[node]->number,
+                               vly_world_number_of((struct vly_span){b->to.data, b->to.len}),
                                b->ecn,
                                {NULL, 0}};
 
@@ -394,7 +424,7 @@ static void send_batch(struct vly_world *w, unsigned from)
         assert(at < b->len);
         v.data.data = b->data + at;
         v.data.len = b->len - at < b->segment_bytes ? b->len - at : b->segment_bytes;
-        send_datagram(w, &v);
+        send_datagram(w, node, &v);
     }
 }
 
@@ -405,12 +435,11 @@ static void on_event(struct vly_world *w, unsigned node, const struct vly_event 
 
     if (ev->conn == NULL) /* somebody was turned away */
         return;
-    peer = vly_world_node_of(vly_conn_peer(ev->conn));
-    if (ev->type == VLY_EV_ACCEPTED) {
-        vly_checks_on_validated(&n->checks, peer);
-        if (peer < w->nodes)
-            n->conn[peer] = ev->conn;
-    }
+    peer = vly_world_node_of(w, vly_conn_peer(ev->conn));
+    if (ev->type == VLY_EV_ACCEPTED || ev->type == VLY_EV_MOVED)
+        vly_checks_on_validated(&n->checks, vly_world_number_of(vly_conn_peer(ev->conn)));
+    if (ev->type == VLY_EV_ACCEPTED && peer < w->nodes)
+        n->conn[peer] = ev->conn;
     if (n->app.on_event != NULL)
         n->app.on_event(n->app.ctx, ev);
     if (ev->type == VLY_EV_CLOSED) {
@@ -472,13 +501,18 @@ static void arrive(struct vly_world *w, struct vly_pool_packet *p)
     struct vly_addr from = vly_world_addr(p->from);
     struct vly_datagram d = {p->data, p->len, &from, (enum vly_ecn)p->ecn};
     struct vly_world_view v = {w->now_ns, p->from, p->to, d.ecn, {p->data, p->len}};
-    struct node *n = w->node[p->to];
+    unsigned node = w->owner[p->to];
+    struct node *n = w->node[node];
 
+    if (n->number != p->to) { /* it has moved meanwhile */
+        vly_pool_put(&w->pool, p);
+        return;
+    }
     if (w->hooks.on_arrived != NULL)
         w->hooks.on_arrived(w->hooks.ctx, &v);
     vly_checks_on_received(&n->checks, p->from, p->len);
     vly_endpoint_recv(n->ep, &d, w->now_ns);
-    drain_events(w, p->to);
+    drain_events(w, node);
     n->touched = true;
     vly_pool_put(&w->pool, p);
 }

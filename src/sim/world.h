@@ -1,13 +1,13 @@
 /*
  * world - endpoints joined by simulated links, in virtual time, from one seed.
  *
- * Nodes are numbered; a node's address is its number. At each step time jumps to the next arrival
- * or deadline, the endpoints concerned get their verbs in the order that endpoint.h demands, and
- * what they send enters the links. The same seed and calls give the same datagrams at the same
- * times: the trace hash covers every one of them. At each step the rules that can be seen from
- * outside are checked (checks.h); the first breach stops the world. Cost: O(log packets under way +
- * nodes) for a datagram. Packets under way take at most VLY_WORLD_PACKETS_MAX_BYTES, from free
- * lists.
+ * Nodes are numbered; a node's address is its number, until it moves to another. At each step time
+ * jumps to the next arrival or deadline, the endpoints concerned get their verbs in the order that
+ * endpoint.h demands, and what they send enters the links. The same seed and calls give the same
+ * datagrams at the same times: the trace hash covers every one of them. At each step the rules that
+ * can be seen from outside are checked (checks.h); the first breach stops the world. Cost: O(log
+ * packets under way + nodes) for a datagram. Packets under way take at most
+ * VLY_WORLD_PACKETS_MAX_BYTES, from free lists.
  */
 #ifndef VLY_SIM_WORLD_H
 #define VLY_SIM_WORLD_H
@@ -31,7 +31,7 @@ struct vly_world_app {
 /* A datagram as somebody on the way sees it. */
 struct vly_world_view {
     uint64_t now_ns;
-    unsigned from, to; /* nodes, or what an injected datagram claims */
+    unsigned from, to; /* numbers of addresses; an injected datagram claims `from` */
     enum vly_ecn ecn;
     struct vly_span data; /* borrowed during the call */
 };
@@ -64,9 +64,14 @@ VLY_MUST_USE int vly_world_share_link(struct vly_world *w, unsigned from, unsign
                                       unsigned other);
 /* The link, for announcing changes and reading counters; NULL when there is none. Borrowed. */
 struct vly_link_model *vly_world_link(struct vly_world *w, unsigned from, unsigned to);
-struct vly_addr vly_world_addr(unsigned node);
-/* The node of an address, at most 255: it need not exist. */
-unsigned vly_world_node_of(struct vly_span addr);
+/* Addresses are numbers below 256: the lowest four bits are the host, the rest is the port. */
+struct vly_addr vly_world_addr(unsigned number);
+unsigned vly_world_number_of(struct vly_span addr);
+/* The node has another address from now on, as behind a NAT: it knows nothing of it, and what is
+ * sent to the old one is lost. No other node may have had `number`. */
+void vly_world_move(struct vly_world *w, unsigned node, unsigned number);
+/* The node that has or had this address; VLY_WORLD_NODES_MAX when there is none. */
+unsigned vly_world_node_of(const struct vly_world *w, struct vly_span addr);
 /* Borrowed. Whoever calls its verbs or its connections from outside a hook calls vly_world_touch.
  */
 struct vly_endpoint *vly_world_endpoint(struct vly_world *w, unsigned node);
@@ -83,8 +88,9 @@ void vly_world_touch(struct vly_world *w, unsigned node);
 /* Has `call` called at `at_ns` (now or later). Errors: VLY_E_NOMEM, VLY_E_LIMIT. */
 VLY_MUST_USE int vly_world_at(struct vly_world *w, uint64_t at_ns,
                               void (*call)(void *ctx, uint64_t now_ns), void *ctx);
-/* Makes a datagram arrive at view->to at view->now_ns (now or later), past links and hooks, as if
- * it came from view->from. The bytes are copied. Errors: VLY_E_NOMEM, VLY_E_LIMIT. */
+/* Makes a datagram arrive at the node view->to at view->now_ns (now or later), past links and
+ * hooks, as if it came from the address view->from. The bytes are copied. Errors: VLY_E_NOMEM,
+ * VLY_E_LIMIT. */
 VLY_MUST_USE int vly_world_inject(struct vly_world *w, const struct vly_world_view *view);
 
 uint64_t vly_world_now_ns(const struct vly_world *w);

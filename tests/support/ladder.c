@@ -77,7 +77,7 @@ void ladder_print(const struct vly_world_view *v, enum ladder_fate fate)
                                             [LADDER_DROPPED] = {"|-X  ", "  X-|"},
                                             [LADDER_ARRIVED] = {"  ->|", "|<-  "}};
 
-    fprintf(stderr, "%14.6f ms %s", (double)v->now_ns / 1e6, arrows[fate][v->from != 0]);
+    fprintf(stderr, "%14.6f ms %s", (double)v->now_ns / 1e6, arrows[fate][v->from == 1]);
     print_packet(v->data);
     fprintf(stderr, "\n");
 }

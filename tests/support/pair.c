@@ -11,7 +11,7 @@ static const char event_letter[] = {
     [VLY_EV_CONNECTED] = 'C',      [VLY_EV_ACCEPTED] = 'A',     [VLY_EV_STREAM_OPENED] = 'o',
     [VLY_EV_DATA] = 'd',           [VLY_EV_STREAM_END] = 'e',   [VLY_EV_STREAM_RESET] = 'r',
     [VLY_EV_STREAM_STOPPED] = 's', [VLY_EV_STREAM_ACKED] = 'k', [VLY_EV_WRITABLE] = 'w',
-    [VLY_EV_CLOSED] = 'X',         [VLY_EV_TURNED_AWAY] = 't',
+    [VLY_EV_MOVED] = 'm',          [VLY_EV_CLOSED] = 'X',       [VLY_EV_TURNED_AWAY] = 't',
 };
 
 /* ---- making and freeing ---- */

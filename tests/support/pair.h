@@ -61,7 +61,7 @@ struct pair_side {
     bool any_content;      /* set by the test: DATA is not the pattern */
     enum vly_order order;  /* set by the test: of streams that the peer opens */
     /* A letter an event; DATA in a row counts as one: C connected, A accepted, o opened, d data,
-     * e end, r reset, s stopped, k acked, w writable, X closed, t turned away. */
+     * e end, r reset, s stopped, k acked, w writable, m moved, X closed, t turned away. */
     char log[PAIR_LOG_MAX];
     struct vly_event last[VLY_EV_TURNED_AWAY + 1]; /* by type; `data` is not to be used */
     uint64_t events[VLY_EV_TURNED_AWAY + 1];

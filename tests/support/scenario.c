@@ -92,7 +92,7 @@ static const struct scenario_drop *find_drop(struct scenario *s, enum scenario_w
 
 static enum vly_world_verdict apply_drop(struct scenario *s, const struct vly_world_view *v)
 {
-    const struct scenario_drop *d = find_drop(s, v->to == CLIENT ? TO_CLIENT : TO_SERVER, v->data);
+    const struct scenario_drop *d = find_drop(s, v->to == SERVER ? TO_SERVER : TO_CLIENT, v->data);
     struct vly_world_view late = *v;
 
     if (d == NULL)

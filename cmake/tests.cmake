@@ -88,6 +88,10 @@ volley_cmocka_tests(scenario test)
 volley_script_tests(integration ${VLY_PYTHON} test_*.py)
 volley_script_tests(integration bash test_*.sh)
 volley_script_tests(adversary ${VLY_PYTHON} test_*.py)
+add_executable(volley_flood tests/adversary/flood.c)
+set_target_properties(volley_flood PROPERTIES
+    OUTPUT_NAME flood RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+target_compile_definitions(volley_flood PRIVATE _GNU_SOURCE)
 
 volley_check(purity $<TARGET_FILE:volley_proto>)
 volley_check(headers ${CMAKE_C_COMPILER})

@@ -61,7 +61,7 @@ def hostile(text, connections=1, alone=False):
 class Target:
     """The built server under attack."""
 
-    def __init__(self, case, *options, tcp=False, security=None):
+    def __init__(self, case, *options, tcp=False, security=None, rate=RATE):
         self.dir = Path(tempfile.mkdtemp(prefix="volley-adversary-"))
         self.root = self.dir / "root"
         self.root.mkdir()
@@ -72,9 +72,9 @@ class Target:
         self.environment = os.environ | SANITIZER | {"VOLLEY_HOME": str(self.dir / "home")}
         (self.root / "live").write_bytes(random_bytes(LIVE_BYTES, seed=SEED))
         (self.root / "small").write_bytes(random_bytes(10_000, seed=SEED + 1))
+        pace = ["--rate", rate, "--window", WINDOW] if rate else []
         self.server = Server(
-            self.root, "--writable", "--quiet", "--max-clients", MAX_CLIENTS, "--window", WINDOW,
-            "--rate", RATE, *self.mode, *self.carrier, *options, env=self.environment)
+            self.root, "--writable", "--quiet", "--max-clients", MAX_CLIENTS, *pace, *self.mode, *self.carrier, *options, env=self.environment)
         self.pid = self.server.process.pid
         self.port = self.server.port
         self.rng = random.Random(SEED)

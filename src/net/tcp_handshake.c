@@ -224,7 +224,7 @@ static const struct vly_suite_ops *suite_of(const struct vly_crypto *crypto, uin
 static int hello_encode(struct tcp_link *l, struct vly_wr *w)
 {
     const struct vly_net_security *s = security(l);
-    uint8_t suites[VLY_SUITES_SEALED_MAX];
+    uint8_t suites[VLY_SUITES_SEALED_MAX] = {0};
     struct vly_span offered = {suites, offer(&s->crypto, suites)};
     size_t first_bytes = message_bytes[s->credentials->method][0];
     int err;
@@ -448,7 +448,7 @@ static void on_opening(struct tcp_link *l, struct vly_span opening)
         return;
     }
     if (method != security(l)->credentials->method) {
-        refuse_as(l, VLY_E_AUTH, VLY_CLOSE_METHOD);
+        refuse_as(l, VLY_E_SUITE, VLY_CLOSE_METHOD);
         return;
     }
     if ((err = make_messages(l, h->preface, suites)) == 0 &&

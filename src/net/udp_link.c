@@ -78,6 +78,7 @@ static void link_close(struct vly_link *l, uint64_t code, const char *reason)
 static void link_stats(const struct vly_link *l, struct vly_link_stats *out)
 {
     const struct udp_link *ul = of_const(l);
+    const struct vly_suite_ops *suite = vly_conn_suite(ul->conn);
     struct vly_conn_stats s;
 
     vly_conn_stats(ul->conn, &s);
@@ -99,6 +100,10 @@ static void link_stats(const struct vly_link *l, struct vly_link_stats *out)
         .limited_pacing_ns = s.limited_pacing_ns,
         .limited_app_ns = s.limited_app_ns,
         .path_changes = s.path_changes,
+        .suite = suite->name,
+        .crypto = suite->backend,
+        .key_updates = s.key_updates_sent + s.key_updates_received,
+        .forgeries = s.forgeries,
         .transport = "udp",
         .io = vly_io_name(vly_udp_io_to(ul->driver->udp, &ul->peer)),
     };
@@ -114,12 +119,14 @@ static const char *link_peer(const struct vly_link *l)
     return of_const(l)->peer_text;
 }
 
-/* Nobody has shown any yet. */
 static bool link_peer_key(const struct vly_link *l, uint8_t out[VLY_PUBLIC_KEY_BYTES])
 {
-    (void)l;
-    (void)out;
-    return false;
+    const struct udp_link *ul = of_const(l);
+    const uint8_t *key = ul->conn != NULL ? vly_conn_peer_key(ul->conn) : NULL;
+
+    if (key != NULL)
+        memcpy(out, key, VLY_PUBLIC_KEY_BYTES);
+    return key != NULL;
 }
 
 static int link_offload(struct vly_link *l, void (*work)(void *arg), void (*done)(void *arg),

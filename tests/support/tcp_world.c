@@ -290,7 +290,8 @@ static void open_transport(struct tcp_world *w, struct tcp_end *e)
 
     spec.options.security = w->options.plain ? NULL : &e->security;
     assert_int_equal(vly_transport_open(&e->transport, &w->loop, &spec), 0);
-    ((struct tcp_transport *)e->transport)->generation_blocks = w->generation_blocks;
+    if (w->options.carrier == VLY_CARRIER_TCP)
+        ((struct tcp_transport *)e->transport)->generation_blocks = w->generation_blocks;
 }
 
 void tcp_world_serve(struct tcp_world *w)

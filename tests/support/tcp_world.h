@@ -2,7 +2,8 @@
  * tcp_world - two TCP transports on one uv loop over loopback, used through their links; either end
  * may be a bare socket instead, that says what the test wants.
  *
- * Plain, unless the test seals it: then the server has a key that the client knows.
+ * Over UDP instead, when the test says so in the options. Plain, unless the test seals it: then the
+ * server has a key that the client knows.
  *
  * What a stream carries is a known pattern, checked as it arrives. A watchdog fails the test after
  * a minute.

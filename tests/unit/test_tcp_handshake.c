@@ -151,10 +151,10 @@ static void test_other_kind_of_key(void **state)
 
     (void)state;
     w->client.security.psk = tcp_psk;
-    check_refused(w, VLY_E_AUTH, text, text);
+    check_refused(w, VLY_E_SUITE, text, text);
     w = sealed_world();
     w->server.security.psk = tcp_psk;
-    check_refused(w, VLY_E_AUTH, text, text);
+    check_refused(w, VLY_E_SUITE, text, text);
 }
 
 #define LEFT "it left when it had seen this server's answer"
@@ -264,7 +264,7 @@ static void test_sealed_server_is_full_or_refuses(void **state)
 static void test_client_gives_up(void **state)
 {
     struct tcp_world *w = sealed_world();
-    uint8_t said[1024];
+    uint8_t said[1024] = {0};
     uint16_t port;
     int fd, listener = tcp_raw_listen(&port);
     ssize_t n, len = 0;
@@ -330,7 +330,7 @@ static void test_what_is_believed_in_clear(void **state)
     static const char in_clear[] = "it answers in clear";
 
     (void)state;
-    for (uint8_t suite = VLY_SUITE_PLAIN; suite <= VLY_SUITE_CHACHA20; suite++) {
+    for (uint8_t suite = 1; suite <= 3; suite++) { /* plain and both sealed ones */
         check_in_clear(suite, "07 00 0000 00000008 0000000000000000 000000000000000c", VLY_E_BUSY,
                        "");
         check_in_clear(suite, "07 00 0000 0000000a 0000000000000000 000000000000000f 6e6f",
@@ -411,20 +411,18 @@ static void on_key(void *ctx, const char *line)
     (void)snprintf(k->line[k->n++], sizeof k->line[0], "%s", line);
 }
 
+/* Of generation 0: connection 0, suite 2, key, IV. */
 static void assert_key_line(const char *line)
 {
-    unsigned suite, generation;
-    char key[80], iv[80];
-    int end = 0;
+    static const char head[] = "VOLLEY1 0000000000000000 2 0 ";
+    static const char digits[] = "0123456789abcdef";
 
-    assert_int_equal(sscanf(line, "VOLLEY1 0000000000000000 %u %u %79[0-9a-f] %79[0-9a-f]%n",
-                            &suite, &generation, key, iv, &end),
-                     4);
-    assert_int_equal(line[end], '\0');
-    assert_int_equal(suite, VLY_SUITE_AES_256_GCM);
-    assert_int_equal(generation, 0);
-    assert_int_equal(strlen(key), 64);
-    assert_int_equal(strlen(iv), 24);
+    assert_memory_equal(line, head, strlen(head));
+    line += strlen(head);
+    assert_int_equal(strspn(line, digits), 64);
+    assert_int_equal(line[64], ' ');
+    assert_int_equal(strspn(line + 65, digits), 24);
+    assert_int_equal(line[89], '\0');
 }
 
 /* Both ends log both directions: the same two keys. */

@@ -52,8 +52,8 @@ struct vly_path {
     uint64_t since_ns, heard_ns;         /* its first packet, its last that was the newest */
     uint64_t challenge_due_ns;           /* PATH_CHALLENGE goes (again) */
     uint64_t received_bytes, sent_bytes; /* from and to it */
-    unsigned failures;                   /* candidates in a row that did not answer */
-    unsigned pass_over;                  /* so many packets make no candidate */
+    bool failed;                         /* a candidate did not answer since the last change */
+    unsigned contenders;                 /* drawn from, the candidate among them */
 };
 
 /* Why sending stopped: the time until it goes on is put down to it. */

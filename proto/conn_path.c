@@ -22,7 +22,8 @@
 #define CANDIDATE_LIFE_NS VLY_S(3)
 #define AMPLIFICATION 3u /* RULE 2, 6 */
 #define CHALLENGE_BYTES (VLY_DATA_HEADER_BYTES + 9 + VLY_TAG_BYTES)
-#define LOT_FAILURES_MAX 6u /* the lot is one of 64 then */
+#define DRAW_NS VLY_MS(20)            /* for so long those who came are drawn from */
+#define CANDIDATE_DOUBTED_NS VLY_S(1) /* after a failure: then another may, too */
 
 /* What a PATH trace event tells. */
 enum path_step { PATH_CANDIDATE, PATH_CHALLENGED, PATH_MOVED, PATH_GIVEN_UP };
@@ -62,16 +63,11 @@ static uint64_t random_u64(const struct vly_conn *c)
     return r;
 }
 
-/* Forgets the candidate. How many of those who want its place have to wait in vain is drawn. */
 static void give_up(struct vly_conn *c, uint64_t now_ns)
 {
-    struct vly_path *p = &c->path;
-
     trace_path(c, PATH_GIVEN_UP, now_ns);
-    p->addr.len = 0;
-    if (p->failures < LOT_FAILURES_MAX)
-        p->failures++;
-    p->pass_over = (unsigned)(random_u64(c) % (UINT64_C(1) << p->failures));
+    c->path.addr.len = 0;
+    c->path.failed = true;
 }
 
 /* Only what the client sent last says where it is now. After a failure a copy that came first must
@@ -82,7 +78,7 @@ static bool is_newest(const struct vly_conn *c, uint64_t pn)
 
     if (set->n == 0 || pn >= set->r[set->n - 1].end)
         return true;
-    return c->path.failures > 0 && pn == set->r[set->n - 1].end - 1;
+    return c->path.failed && pn == set->r[set->n - 1].end - 1;
 }
 
 static void begin(struct vly_conn *c, const struct vly_addr *from, uint64_t now_ns)
@@ -90,10 +86,35 @@ static void begin(struct vly_conn *c, const struct vly_addr *from, uint64_t now_
     struct vly_path *p = &c->path;
 
     p->addr = *from;
-    p->since_ns = p->heard_ns = p->challenge_due_ns = now_ns;
+    p->since_ns = p->heard_ns = now_ns;
+    p->challenge_due_ns = now_ns + (p->failed ? DRAW_NS : 0);
+    p->contenders = 1;
     p->received_bytes = p->sent_bytes = 0;
     c->sh->crypto->random(c->sh->crypto->random_ctx, p->challenge, sizeof(p->challenge));
     trace_path(c, PATH_CANDIDATE, now_ns);
+}
+
+/* After a failure whoever comes before the challenge has the same chance. */
+static void draw(struct vly_conn *c, const struct vly_addr *from)
+{
+    struct vly_path *p = &c->path;
+
+    if (random_u64(c) % ++p->contenders != 0)
+        return;
+    p->addr = *from;
+    p->received_bytes = 0;
+}
+
+static bool is_drawing(const struct vly_path *p, uint64_t now_ns)
+{
+    return p->failed && p->sent_bytes == 0 && now_ns < p->since_ns + DRAW_NS;
+}
+
+/* Another address wants the candidate's place. */
+static bool may_replace(const struct vly_path *p, uint64_t now_ns)
+{
+    return now_ns - p->heard_ns >= CANDIDATE_SILENT_NS ||
+           (p->failed && now_ns - p->since_ns >= CANDIDATE_DOUBTED_NS);
 }
 
 void vly_conn_path_heard(struct vly_conn *c, const struct vly_packet *packet)
@@ -106,20 +127,16 @@ void vly_conn_path_heard(struct vly_conn *c, const struct vly_packet *packet)
         return;
     if (has_candidate(p) && now_ns - p->since_ns >= CANDIDATE_LIFE_NS)
         give_up(c, now_ns);
-    if (has_candidate(p) && !vly_addr_equal(&p->addr, packet->elsewhere)) {
-        if (!newest || now_ns - p->heard_ns < CANDIDATE_SILENT_NS)
-            return;
-        give_up(c, now_ns);
+    if (has_candidate(p) && newest && !vly_addr_equal(&p->addr, packet->elsewhere)) {
+        if (is_drawing(p, now_ns))
+            draw(c, packet->elsewhere);
+        else if (may_replace(p, now_ns))
+            give_up(c, now_ns);
     }
-    if (!has_candidate(p)) {
-        if (!newest)
-            return;
-        if (p->pass_over > 0) {
-            p->pass_over--;
-            return;
-        }
+    if (!has_candidate(p) && newest)
         begin(c, packet->elsewhere, now_ns);
-    }
+    if (!vly_addr_equal(&p->addr, packet->elsewhere))
+        return;
     p->received_bytes += packet->bytes;
     if (newest)
         p->heard_ns = now_ns;

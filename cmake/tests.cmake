@@ -39,6 +39,13 @@ function(volley_cmocka_tests label prefix)
     endforeach()
 endfunction()
 
+# The test program `target` again, where every connection that says nothing else is sealed.
+function(volley_sealed_test target)
+    string(REGEX REPLACE "_.*" "" label ${target})
+    volley_test(${target}_sealed ${label} ${target})
+    set_property(TEST ${target}_sealed APPEND PROPERTY ENVIRONMENT VLY_METHOD=keys)
+endfunction()
+
 function(volley_script_tests label interpreter pattern)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${label}/${pattern})
     foreach(source ${sources})
@@ -85,6 +92,14 @@ endif()
 volley_cmocka_tests(unit test)
 volley_cmocka_tests(prop prop)
 volley_cmocka_tests(scenario test)
+# The same once more over sealed connections (tests/support/sealed.h).
+foreach(name IN ITEMS conn_close conn_credit conn_stream control)
+    volley_sealed_test(unit_${name})
+endforeach()
+foreach(name IN ITEMS damage handshake hostile_ack hostile_flood hostile_peer idle loss memory numbers
+        outage paths reorder sack storm tail windows)
+    volley_sealed_test(scenario_${name})
+endforeach()
 volley_script_tests(integration ${VLY_PYTHON} test_*.py)
 volley_script_tests(integration bash test_*.sh)
 volley_script_tests(adversary ${VLY_PYTHON} test_*.py)

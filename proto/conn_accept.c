@@ -177,7 +177,7 @@ bool vly_conn_on_finish(struct vly_conn *c, struct vly_span message, uint64_t no
     enum vly_close_code code;
     size_t len;
 
-    if (vly_conn_may(c, VLY_SERVER_HEARD) && c->finished) {
+    if (vly_conn_may(c, VLY_SERVER_HEARD) && c->finished && c->stats.acks_received == 0) {
         vly_conn_ping(c);
         return true;
     }

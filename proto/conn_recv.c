@@ -234,6 +234,7 @@ static int on_path_response(struct vly_conn *c, struct frame_in *in)
     return vly_conn_path_on_response(c, in->frame->path, in->now_ns);
 }
 
+/* RULE 15: it came in a packet that verified; nothing else closes an open connection. */
 static int on_close(struct vly_conn *c, struct frame_in *in)
 {
     vly_conn_on_close_frame(c, in->frame->type == VLY_FRAME_CLOSE_APP, in->frame->close.code,

@@ -41,6 +41,7 @@ struct vly_sim_options {
     uint32_t max_datagram_bytes; /* 0: 1472 */
     uint64_t window_max_bytes;   /* 0: 256 MiB */
     uint64_t give_up_ns;         /* virtual time; 0: one hour */
+    bool plain;                  /* without encryption */
 };
 
 struct vly_sim_result {

@@ -15,7 +15,7 @@
 
 struct sim_args {
     struct vly_link_args link; /* first: its table relies on it */
-    bool json;
+    bool json, plain;
     uint64_t bytes, seed, streams;
     uint64_t mtu_bytes;
     double back_loss; /* below 0: as loss */
@@ -41,6 +41,7 @@ static const struct vly_opt transfer_opts[] = {
      "largest receive window (default: 256MiB)", 65536, UINT64_C(1) << 34},
     {"give-up", 0, VLY_OPT_DURATION, SIM(give_up_ns), "TIME",
      "end the run after so much virtual time (default: 1h)", VLY_MS(1), 0},
+    {"plain", 0, VLY_OPT_FLAG, SIM(plain), NULL, "without encryption", 0, 0},
     {"json", 0, VLY_OPT_FLAG, SIM(json), NULL, "print the result as one JSON object", 0, 0},
 };
 
@@ -125,6 +126,7 @@ static int run(const struct vly_cli *cli, const struct sim_args *args)
         .max_datagram_bytes = (uint32_t)args->mss_bytes,
         .window_max_bytes = args->window_bytes,
         .give_up_ns = args->give_up_ns,
+        .plain = args->plain,
     };
     struct vly_sim_result result = {0};
     int err = vly_sim_run(&opt, &result);

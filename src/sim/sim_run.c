@@ -22,6 +22,12 @@ static int check_options(const struct vly_sim_options *opt, const struct vly_cc_
     return *cc != NULL ? 0 : VLY_E_INVALID;
 }
 
+/* Made-up keys: nobody listens. */
+static const struct vly_credentials credentials[] = {
+    [CLIENT] = {.method = VLY_METHOD_KEYS, .secret = {1}, .accept_new = true},
+    [SERVER] = {.method = VLY_METHOD_KEYS, .secret = {2}},
+};
+
 static int build(struct vly_world *w, const struct vly_sim_options *opt,
                  const struct vly_cc_ops *cc)
 {
@@ -33,11 +39,13 @@ static int build(struct vly_world *w, const struct vly_sim_options *opt,
                  .window_max_bytes = window,
                  .send_buffer_max_bytes = window,
                  .max_streams = opt->streams},
-        .allow_plain = true,
+        .allow_plain = opt->plain,
+        .credentials = &credentials[CLIENT],
     };
     int err = vly_world_add_node(w, &cfg);
 
     cfg.is_server = true;
+    cfg.credentials = &credentials[SERVER];
     if (err == 0)
         err = vly_world_add_node(w, &cfg);
     if (err == 0)

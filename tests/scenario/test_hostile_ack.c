@@ -233,6 +233,8 @@ static void test_hostile_ack_ecn_counts(void **state)
     };
 
     (void)state;
+    if (sealed_method() != VLY_METHOD_NONE) /* counts packets from the first one on */
+        skip();
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct pair *p = pair_new(NULL, NULL);
         uint64_t offset = 0;
@@ -362,7 +364,7 @@ static void test_hostile_ack_spurious_losses_are_undone(void **state)
  * have been none. */
 static void test_hostile_ack_spurious_losses_do_not_undo_a_mark(void **state)
 {
-    struct pair *p = pair_new(NULL, NULL);
+    struct pair *p;
     struct vly_range range;
     struct vly_ack_fields fields = {
         .ranges = &range, .n_ranges = 1, .has_ecn = true, .ect0 = 1000, .ce = 1};
@@ -370,6 +372,9 @@ static void test_hostile_ack_spurious_losses_do_not_undo_a_mark(void **state)
     struct raw r;
 
     (void)state;
+    if (sealed_method() != VLY_METHOD_NONE) /* counts packets from the first one on */
+        skip();
+    p = pair_new(NULL, NULL);
     begin(&r, p);
     first = send_eight(&r, &offset);
     before = pair_stats(p, PAIR_SERVER).cwnd_bytes;

@@ -20,7 +20,7 @@ static enum vly_world_verdict on_sent(void *ctx, const struct vly_world_view *v)
     if (log->s->bulk.finished_ns == VLY_NEVER)
         return VLY_WORLD_PASS;
     log->sent_n++;
-    if (scenario_packet_kind(v->data) != PKT_ACK && log->asked_n[v->from] < 64)
+    if (scenario_packet_kind(log->s, v->data) != PKT_ACK && log->asked_n[v->from] < 64)
         log->asked_ns[v->from][log->asked_n[v->from]++] = v->now_ns;
     return VLY_WORLD_PASS;
 }

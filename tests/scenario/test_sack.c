@@ -19,20 +19,23 @@ struct ledger {
         bool is_acked;
     } sent[PACKETS_MAX];       /* by packet number */
     struct vly_rangeset acked; /* bytes */
-    uint64_t repeated_bytes;   /* sent although acknowledged */
+    const struct scenario *s;
+    uint64_t repeated_bytes; /* sent although acknowledged */
     uint64_t sent_bytes;
 };
 
-static struct vly_rd frames_of(struct vly_span data, uint64_t *pn)
+static struct vly_rd frames_of(const struct scenario *s, struct vly_span data, uint64_t *pn)
 {
+    static uint8_t buf[VLY_DATAGRAM_MAX];
     struct vly_rd r = vly_rd_init(data.data, data.len);
+    struct vly_span frames;
 
     if ((vly_rd_u8(&r) & ~VLY_KEY_PHASE_BIT) != VLY_PACKET_DATA)
         return vly_rd_init(NULL, 0);
     (void)vly_rd_u64(&r);
     *pn = vly_rd_u64(&r);
-    r.end -= VLY_TAG_BYTES;
-    return r;
+    frames = scenario_frames(s, data, buf);
+    return vly_rd_init(frames.data, frames.len);
 }
 
 static void note_sent(struct ledger *l, uint64_t pn, const struct vly_frame *f)
@@ -56,7 +59,7 @@ static void note_sent(struct ledger *l, uint64_t pn, const struct vly_frame *f)
 static enum vly_world_verdict ledger_sent(void *ctx, const struct vly_world_view *v)
 {
     uint64_t pn = 0;
-    struct vly_rd r = frames_of(v->data, &pn);
+    struct vly_rd r = frames_of(((const struct ledger *)ctx)->s, v->data, &pn);
     struct vly_frame f;
 
     while (v->from == SERVER && vly_rd_left(&r) > 0) {
@@ -90,7 +93,7 @@ static void note_acked(struct ledger *l, const struct vly_ack *ack)
 static void ledger_arrived(void *ctx, const struct vly_world_view *v)
 {
     uint64_t pn = 0;
-    struct vly_rd r = frames_of(v->data, &pn);
+    struct vly_rd r = frames_of(((const struct ledger *)ctx)->s, v->data, &pn);
     struct vly_frame f;
 
     while (v->to == SERVER && vly_rd_left(&r) > 0) {
@@ -116,6 +119,7 @@ static void test_acknowledged_bytes_are_not_sent_again(void **state)
         scenario_link(&s, &(struct vly_link_spec){LINK, .loss = 0.03, .reorder = 0.05,
                                                   .reorder_ns = VLY_MS(25), .duplicate = 0.05,
                                                   .jitter_ns = VLY_MS(2)});
+        ledger.s = &s;
         s.hooks = (struct vly_world_hooks){&ledger, ledger_sent, ledger_arrived};
         scenario_transfer(&s, &(struct vly_bulk_spec){.bytes = 3000000});
         scenario_run(&s, VLY_S(120));

@@ -55,6 +55,24 @@ def compare(table, entries, rows):
     yield from (f"{table}: {name} has no row in SPEC.md" for name in left)
 
 
+STATE = re.compile(r"[A-Z_]+|none")
+TRANSITION = re.compile(r"^VLY_TRANSITION\((\w+), (\w+), (\w+), (\w+), (\w+)\)$", re.MULTILINE)
+
+
+def compare_states(text, rows):
+    """The same for the transitions of SPEC 3, with their end, states and next state."""
+    code = {name: (end, {state, other} - ({"none"} if state != "none" else set()), after)
+            for name, after, end, state, other in TRANSITION.findall(text)}
+    written = {cells[0]: (cells[1],
+                          {part for part in cells[2].split(", ") if STATE.fullmatch(part)}, cells[5])
+               for cells in rows}
+    for name in code.keys() | written.keys():
+        if name not in code or name not in written:
+            yield f"states: {name} stands in one of code and SPEC.md only"
+        elif code[name] != written[name]:
+            yield f"states: {name} is {code[name]} in the code, {written[name]} in SPEC.md"
+
+
 def main():
     spec = ROOT / "proto" / "SPEC.md"
     if not spec.exists():
@@ -73,6 +91,9 @@ def main():
             offences.append(f"SPEC.md: no table between <!-- {table}:begin --> and <!-- {table}:end -->")
         else:
             offences += compare(table, entries, rows)
+    states = (ROOT / "proto" / "handshake_states.def").read_text()
+    offences += compare_states(states, read_table(spec.read_text(), "states") or [])
+    checked += len(TRANSITION.findall(states))
     finish(offences, f"{checked} entries")
 
 

@@ -33,12 +33,12 @@ static void draw(void *ctx, void *buf, size_t len)
 
 struct vly_endpoint_config pair_config(enum pair_who who)
 {
-    return (struct vly_endpoint_config){.allow_plain = true, .is_server = who == PAIR_SERVER};
+    return pair_sealed(who, sealed_method());
 }
 
 struct vly_endpoint_config pair_sealed(enum pair_who who, enum vly_method method)
 {
-    struct vly_endpoint_config cfg = pair_config(who);
+    struct vly_endpoint_config cfg = {.allow_plain = true, .is_server = who == PAIR_SERVER};
 
     sealed_config(&cfg, method);
     return cfg;
@@ -73,6 +73,14 @@ struct pair *pair_new(const struct vly_endpoint_config *client,
     return p;
 }
 
+struct pair_secrets *pair_new_secrets(struct pair *p)
+{
+    p->scripted = realloc(p->scripted, (p->scripted_n + 1) * sizeof(*p->scripted));
+    assert_non_null(p->scripted);
+    memset(&p->scripted[p->scripted_n], 0, sizeof(*p->scripted));
+    return &p->scripted[p->scripted_n++];
+}
+
 void pair_free(struct pair *p)
 {
     for (int i = 0; i < 2; i++) {
@@ -84,6 +92,12 @@ void pair_free(struct pair *p)
         assert_int_equal(s->alloc.counting.live_blocks, 0);
         assert_int_equal(s->alloc.counting.live_bytes, 0);
     }
+    for (size_t i = 0; i < p->scripted_n; i++) {
+        vly_handshake_free(p->scripted[i].handshake);
+        vly_send_keys_free(p->scripted[i].send);
+        vly_recv_keys_free(p->scripted[i].recv);
+    }
+    free(p->scripted);
     assert_int_equal(sealed_memory.live_blocks, p->secrets_before);
     free(p);
 }

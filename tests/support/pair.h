@@ -68,20 +68,32 @@ struct pair_side {
     struct pair_stream stream[PAIR_STREAMS_MAX]; /* by id; the last one stands for all above */
 };
 
+/* What a scripted peer (raw.h) of a sealed connection holds. */
+struct pair_secrets {
+    struct vly_handshake *handshake;
+    struct vly_send_keys *send;
+    struct vly_recv_keys *recv;
+};
+
 struct pair {
     uint64_t now_ns;
     struct pair_side side[2];
     struct vly_batch batch;
     size_t secrets_before; /* blocks for secrets */
+    struct pair_secrets *scripted;
+    size_t scripted_n;
 };
 
-/* What an endpoint of this side is made with, where nothing else is said. */
+/* What an endpoint of this side is made with, where nothing else is said: plain, or as
+ * sealed_method says. */
 struct vly_endpoint_config pair_config(enum pair_who who);
 /* The same, sealed by this method; NONE: plain. */
 struct vly_endpoint_config pair_sealed(enum pair_who who, enum vly_method method);
 /* Endpoints of their own allocators and random numbers; NULL: pair_config. Owned: pair_free. */
 struct pair *pair_new(const struct vly_endpoint_config *client,
                       const struct vly_endpoint_config *server);
+/* Freed with the pair; valid until the next call. */
+struct pair_secrets *pair_new_secrets(struct pair *p);
 /* Asserts that the endpoints gave all their memory back. */
 void pair_free(struct pair *p);
 

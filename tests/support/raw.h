@@ -2,6 +2,9 @@
  * raw - a scripted peer of one endpoint of a pair: it writes its packets itself, frame by frame,
  * and reads what comes back. For what no endpoint would do.
  *
+ * Where the pair is sealed it holds keys of its own, and what it does is done by a client or server
+ * with valid keys.
+ *
  *     raw_accept(&r, p, NULL);                   the client's connection, with us as its server
  *     vly_frame_ping_encode(raw_packet(&r));
  *     raw_send(&r);                              arrives at once
@@ -43,6 +46,14 @@ struct raw {
     uint64_t skipped[RAW_SKIPPED_MAX];
     size_t skipped_n;
     struct vly_params host_params;
+    /* Sealed: which of p->scripted is ours, our message, what the other end's HELLO said. */
+    enum vly_method method;
+    size_t secrets;
+    uint8_t message[1 + VLY_HANDSHAKE_MAX];
+    size_t message_len;
+    uint8_t finish[VLY_HANDSHAKE_MAX];
+    size_t finish_len;
+    uint8_t suite;
     struct vly_ackset received;
     struct raw_seen seen;
     uint8_t cookie[VLY_COOKIE_MAX];
@@ -69,6 +80,9 @@ void raw_hello(struct raw *r, const struct vly_params *params, uint32_t version)
 void raw_retry(struct raw *r);
 /* Answers that. */
 void raw_send_accept(struct raw *r, const struct vly_params *params, uint8_t suite);
+
+/* Sends FINISH, if the method has one; then the keys are known. Again: the same bytes. */
+void raw_finish(struct raw *r, const struct vly_params *params);
 
 /* The packet in the making; frames are written to it. */
 struct vly_wr *raw_packet(struct raw *r);

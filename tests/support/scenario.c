@@ -7,10 +7,24 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct {
     unsigned from, to;
 } ends[2] = {[TO_CLIENT] = {SERVER, CLIENT}, [TO_SERVER] = {CLIENT, SERVER}};
+
+void scenario_seal(struct scenario *s, enum vly_method method)
+{
+    if (method == VLY_METHOD_NONE)
+        return;
+    free(s->keys);
+    s->keys = calloc(1, sizeof(*s->keys));
+    assert_non_null(s->keys);
+    for (int node = CLIENT; node <= SERVER; node++) {
+        sealed_config(&s->config[node], method);
+        s->config[node].keylog = sealed_keylog(s->keys);
+    }
+}
 
 void scenario_init(struct scenario *s, uint64_t seed)
 {
@@ -19,6 +33,7 @@ void scenario_init(struct scenario *s, uint64_t seed)
         s->config[node].allow_plain = true;
         s->config[node].is_server = node == SERVER;
     }
+    scenario_seal(s, sealed_method());
 }
 
 void scenario_fini(struct scenario *s)
@@ -26,6 +41,8 @@ void scenario_fini(struct scenario *s)
     vly_bulk_fini(&s->bulk);
     vly_world_free(s->world);
     s->world = NULL;
+    free(s->keys);
+    s->keys = NULL;
 }
 
 void scenario_link(struct scenario *s, const struct vly_link_spec *spec)
@@ -51,16 +68,29 @@ void scenario_drop(struct scenario *s, enum scenario_way way, enum scenario_pack
     scenario_hold(s, way, kind, nth, 0);
 }
 
-enum scenario_packet scenario_packet_kind(struct vly_span datagram)
+struct vly_span scenario_frames(const struct scenario *s, struct vly_span datagram, uint8_t *buf)
+{
+    size_t len = datagram.len - VLY_TAG_BYTES;
+
+    if (s->keys == NULL)
+        memcpy(buf, datagram.data, len);
+    else
+        assert_int_equal(sealed_open(s->keys, datagram, buf), len);
+    return (struct vly_span){buf + VLY_DATA_HEADER_BYTES, len - VLY_DATA_HEADER_BYTES};
+}
+
+enum scenario_packet scenario_packet_kind(const struct scenario *s, struct vly_span datagram)
 {
     struct vly_rd r = vly_rd_init(datagram.data, datagram.len);
     enum scenario_packet kind = PKT_ACK;
+    uint8_t buf[VLY_DATAGRAM_MAX];
+    struct vly_span frames;
     struct vly_frame f;
 
     if (datagram.len < VLY_DATAGRAM_MIN || (vly_rd_u8(&r) & ~VLY_KEY_PHASE_BIT) != VLY_PACKET_DATA)
         return PKT_HANDSHAKE;
-    r = vly_rd_init(datagram.data + VLY_DATA_HEADER_BYTES,
-                    datagram.len - VLY_DATA_HEADER_BYTES - VLY_TAG_BYTES);
+    frames = scenario_frames(s, datagram, buf);
+    r = vly_rd_init(frames.data, frames.len);
     while (vly_rd_left(&r) > 0) {
         assert_int_equal(vly_frame_decode(&f, &r), 0);
         if ((f.type == VLY_FRAME_STREAM || f.type == VLY_FRAME_STREAM_FIN) && f.stream.data.len > 0)
@@ -75,7 +105,7 @@ enum scenario_packet scenario_packet_kind(struct vly_span datagram)
 static const struct scenario_drop *find_drop(struct scenario *s, enum scenario_way way,
                                              struct vly_span datagram)
 {
-    enum scenario_packet kind = scenario_packet_kind(datagram);
+    enum scenario_packet kind = scenario_packet_kind(s, datagram);
     uint64_t *sent = s->sent[way];
 
     sent[PKT_ANY]++;

@@ -19,6 +19,7 @@
 #define VLY_TESTS_SCENARIO_H
 
 #include "sim/bulk.h"
+#include "support/sealed.h"
 #include "support/support.h"
 
 #define SCENARIO_DROPS_MAX 64
@@ -28,7 +29,7 @@
 enum scenario_node { CLIENT, SERVER }; /* nodes of the world */
 enum scenario_way { TO_CLIENT, TO_SERVER };
 
-/* What a datagram is, of a connection whose frames can be read (plain). */
+/* What a datagram is, of a connection whose frames can be read (plain, or scenario_seal). */
 enum scenario_packet {
     PKT_ANY,
     PKT_HANDSHAKE, /* not numbered: HELLO, RETRY, ACCEPT ... */
@@ -53,6 +54,7 @@ struct scenario {
     struct scenario_drop drops[SCENARIO_DROPS_MAX];
     size_t drops_n;
     bool shows_ladder;
+    struct sealed_keys *keys; /* owned; of scenario_seal */
     /* While it runs. */
     struct vly_world *world; /* owned */
     struct vly_bulk bulk;
@@ -63,7 +65,10 @@ struct scenario {
     uint64_t elapsed_ns;
 };
 
-/* A link of no delay, no loss and infinite rate; an engine of defaults. */
+/* Seals the connection by this method; NONE leaves it plain. To be called before scenario_build. */
+void scenario_seal(struct scenario *s, enum vly_method method);
+/* A link of no delay, no loss and infinite rate; an engine of defaults, plain unless the
+ * environment says otherwise (sealed_method). */
 void scenario_init(struct scenario *s, uint64_t seed);
 /* Frees the world. The scenario may be initialised again. */
 void scenario_fini(struct scenario *s);
@@ -95,7 +100,9 @@ bool scenario_continue(struct scenario *s, uint64_t ns);
 /* Whether all arrived and was acknowledged. */
 bool scenario_is_intact(const struct scenario *s);
 const struct vly_link_counters *scenario_counters(const struct scenario *s, enum scenario_way way);
-enum scenario_packet scenario_packet_kind(struct vly_span datagram);
+enum scenario_packet scenario_packet_kind(const struct scenario *s, struct vly_span datagram);
+/* The frames of a DATA packet, in clear; `buf` has room for its length. */
+struct vly_span scenario_frames(const struct scenario *s, struct vly_span datagram, uint8_t *buf);
 
 /* How many seeds a statistical test takes: VLY_SCENARIO_SEEDS, or 100 in an optimised build and 30
  * in others, which run a tenth as fast. The first is VLY_SEED or 1. */

@@ -7,6 +7,18 @@
 
 /* ---- credentials ---- */
 
+enum vly_method sealed_method(void)
+{
+    static const char *const names[] = {"", "keys", "psk", "code"};
+    const char *name = getenv("VLY_METHOD");
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (name == NULL || strcmp(name, names[i]) == 0)
+            return (enum vly_method)i;
+    fail_msg("VLY_METHOD is none of keys, psk, code: %s", name);
+    return VLY_METHOD_NONE;
+}
+
 static struct vly_credentials made[2][VLY_METHOD_CODE + 1];
 
 static void make(struct vly_credentials *c, enum vly_role role, enum vly_method method)

@@ -8,6 +8,9 @@
 #include "proto/endpoint.h"
 #include "support/support.h"
 
+/* The method this run of a test program is about: VLY_METHOD in the environment, "keys", "psk" or
+ * "code"; NONE, plain, when it is not set. */
+enum vly_method sealed_method(void);
 /* Credentials that fit each other; the client has the server's key pinned. Static. */
 const struct vly_credentials *sealed_credentials(enum vly_role role, enum vly_method method);
 /* Turns a configuration for plain into one for this method; NONE: leaves it plain. */

@@ -95,7 +95,7 @@ static enum vly_world_verdict swap(void *ctx, const struct vly_world_view *v)
     struct vly_world_view swapped = *v;
     size_t body;
 
-    if (v->to != CLIENT || scenario_packet_kind(v->data) != PKT_STREAM || --c->left != 0)
+    if (v->to != CLIENT || scenario_packet_kind(c->s, v->data) != PKT_STREAM || --c->left != 0)
         return VLY_WORLD_PASS;
     memcpy(packet, v->data.data, v->data.len);
     body = v->data.len - VLY_TAG_BYTES;

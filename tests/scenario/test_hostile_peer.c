@@ -320,12 +320,17 @@ static void key_phase_in_plain(struct raw *r)
     raw_give(r, s);
 }
 
+/* RULE 15: where packets are sealed a stranger, who holds no key, can make no tag. */
 static void close_from_another_address(struct raw *r)
 {
     struct vly_addr elsewhere = {.len = 3, .data = {'x', 'y', 'z'}};
+    struct vly_span packet;
 
     vly_frame_close_encode(raw_packet(r), VLY_FRAME_CLOSE, 0, (struct vly_span){NULL, 0});
-    pair_give(r->p, r->host, &elsewhere, VLY_ECN_NONE, raw_seal(r, r->next_pn));
+    packet = raw_seal(r, r->next_pn);
+    if (r->method != VLY_METHOD_NONE)
+        r->buf[packet.len - 1] ^= 1;
+    pair_give(r->p, r->host, &elsewhere, VLY_ECN_NONE, packet);
 }
 
 static void close_of_another_connection(struct raw *r)

@@ -27,6 +27,7 @@ void vly_stats_from_link(struct vly_transfer_stats *out, const struct vly_link *
         .limited_flow_ns = l.limited_flow_ns,
         .limited_pacing_ns = l.limited_pacing_ns,
         .limited_app_ns = l.limited_app_ns,
+        .path_changes = l.path_changes,
         .transport = l.transport,
         .io = l.io,
         .suite = l.suite,

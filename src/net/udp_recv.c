@@ -80,8 +80,8 @@ static void slots_reset(struct vly_udp *s)
     }
 }
 
-/* An error that some earlier datagram has caused is taken away by reporting it; the poll says
- * whether more is there. */
+/* RULE 15: an error that some earlier datagram has caused (ICMP) is taken away by reporting it; the
+ * poll says whether more is there. */
 static int err_of_recv(int error)
 {
     return error == EBADF || error == ENOTSOCK || error == EFAULT ? VLY_E_IO : 0;

@@ -355,7 +355,7 @@ void vly_conn_on_deadline(struct vly_conn *c, uint64_t now_ns)
     case VLY_STATE_HELLO_SENT:
     case VLY_STATE_COOKIE_SENT:
         if (late) /* CLIENT_SILENCE */
-            vly_conn_end(c, c->unproved ? VLY_E_AUTH : VLY_E_NO_ANSWER, now_ns);
+            vly_conn_end(c, c->unproved > 0 ? VLY_E_AUTH : VLY_E_NO_ANSWER, now_ns);
         break;
     case VLY_STATE_ACCEPTED: /* SERVER_FORGETS */
         if (late)

@@ -254,6 +254,17 @@ static bool is_believed(struct vly_conn *c, uint64_t now_ns)
     return false;
 }
 
+/* It may have been anybody's. But with a code each may hold a guess at it (CLIENT_GUESSED_AT). */
+static void on_unproved(struct vly_conn *c, uint64_t now_ns)
+{
+    c->unproved++;
+    if (c->handshake == NULL || c->sh->credentials->method != VLY_METHOD_CODE ||
+        c->unproved < VLY_CODE_FAILURES_MAX)
+        return;
+    c->end.code = VLY_CLOSE_AUTH;
+    vly_conn_end(c, VLY_E_AUTH, now_ns);
+}
+
 void vly_conn_on_accept(struct vly_conn *c, const struct vly_accept *p, uint64_t now_ns)
 {
     const struct vly_suite_ops *suite = offered_suite(c->sh, p->suite);
@@ -267,7 +278,7 @@ void vly_conn_on_accept(struct vly_conn *c, const struct vly_accept *p, uint64_t
     else
         err = p->handshake.len > 0 ? VLY_E_AUTH : vly_params_decode(&params, p->params);
     if (err == VLY_E_AUTH) {
-        c->unproved = true;
+        on_unproved(c, now_ns);
         return;
     }
     if (err == VLY_E_MALFORMED) { /* SPEC 2.10 */

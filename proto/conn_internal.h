@@ -89,7 +89,7 @@ struct vly_conn {
     struct vly_handshake *handshake;   /* NULL: plain, or over */
     uint8_t *message; /* owned: our last handshake message, with the method in HELLO; or NULL */
     size_t message_len;
-    bool unproved;                   /* client: an ACCEPT came that did not verify */
+    unsigned unproved;               /* client: ACCEPTs that did not verify */
     bool finished;                   /* server: FINISH has verified */
     struct vly_send_keys *send_keys; /* NULL before the handshake's end */
     struct vly_recv_keys *recv_keys;

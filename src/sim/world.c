@@ -226,6 +226,12 @@ struct vly_endpoint *vly_world_endpoint(struct vly_world *w, unsigned node)
     return w->node[node]->ep;
 }
 
+struct vly_crypto *vly_world_crypto(struct vly_world *w, unsigned node)
+{
+    assert(node < w->nodes);
+    return &w->node[node]->crypto;
+}
+
 const struct vly_alloc *vly_world_alloc(const struct vly_world *w)
 {
     return &w->alloc;

@@ -75,6 +75,8 @@ unsigned vly_world_node_of(const struct vly_world *w, struct vly_span addr);
 /* Borrowed. Whoever calls its verbs or its connections from outside a hook calls vly_world_touch.
  */
 struct vly_endpoint *vly_world_endpoint(struct vly_world *w, unsigned node);
+/* What the node's endpoint was given: a test may put in memory that fails. Borrowed. */
+struct vly_crypto *vly_world_crypto(struct vly_world *w, unsigned node);
 void vly_world_set_hooks(struct vly_world *w, const struct vly_world_hooks *hooks);
 
 /* The world's allocator; borrowed. */

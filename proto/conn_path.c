@@ -20,7 +20,7 @@
 #define CANDIDATE_SILENT_NS VLY_MS(250) /* then another may take its place */
 #define QUIET_NS VLY_MS(250)            /* of the server: then a waiting client shows itself */
 #define CANDIDATE_LIFE_NS VLY_S(3)
-#define AMPLIFICATION 3u /* RULE 2, 6 */
+#define AMPLIFICATION 3u /* RULE 2, RULE 6 */
 #define CHALLENGE_BYTES (VLY_DATA_HEADER_BYTES + 9 + VLY_TAG_BYTES)
 #define DRAW_NS VLY_MS(20)            /* for so long those who came are drawn from */
 #define CANDIDATE_DOUBTED_NS VLY_S(1) /* after a failure: then another may, too */

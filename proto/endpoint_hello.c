@@ -39,13 +39,18 @@ static uint64_t server_cid(const struct vly_endpoint *ep, const struct vly_datag
     return cid == 0 ? 1 : cid;
 }
 
-/* SPEC 3: at most a quarter of the connections, so that strangers leave room for others. None of
- * them is known to the application yet. */
+static bool is_full(const struct vly_endpoint *ep)
+{
+    return ep->conns.n >= ep->max_conns;
+}
+
+/* SPEC 3: at most a quarter of the connections, so that strangers leave room for others; and the
+ * server is not full because of them. None of them is known to the application yet. */
 static void half_open_make_room(struct vly_endpoint *ep)
 {
     size_t most = ep->max_conns / 4 > HALF_OPEN_MIN ? ep->max_conns / 4 : HALF_OPEN_MIN;
 
-    if (ep->sh.half_open_n >= most)
+    if (ep->sh.half_open_n > 0 && (ep->sh.half_open_n >= most || is_full(ep)))
         vly_endpoint_drop(ep, ep->sh.half_open_head);
 }
 
@@ -84,7 +89,7 @@ static void accept_hello(struct vly_endpoint *ep, const struct vly_datagram *d,
         }
         return;
     }
-    if (ep->conns.n < ep->max_conns)
+    if (!is_full(ep) || ep->sh.half_open_n > 0)
         code = vly_offer_read(&ep->sh, hello, &offer);
     if (code == VLY_CLOSE_NO_ERROR)
         code = make_connection(ep, d, hello, &offer, now_ns);

@@ -404,6 +404,33 @@ static void test_hostile_flood_of_connections(void **state)
     pair_free(p);
 }
 
+/* A server that takes few: those that nobody confirms do not make it BUSY. */
+static void test_hostile_flood_of_a_small_server(void **state)
+{
+    (void)state;
+    for (size_t most = 1; most <= 6; most++) {
+        struct vly_endpoint_config cfg = pair_config(PAIR_SERVER);
+        struct pair *p;
+        struct raw r;
+
+        cfg.max_conns = most;
+        p = pair_new(NULL, &cfg);
+        for (unsigned i = 0; i < 10; i++) {
+            raw_init(&r, p, PAIR_SERVER, NULL);
+            raw_hello(&r, NULL, 0);
+            raw_take(&r);
+            raw_hello(&r, NULL, 0);
+            raw_take(&r);
+            assert_int_equal(r.seen.handshake[VLY_PACKET_ACCEPT], 1);
+        }
+        for (size_t i = 0; i < most; i++)
+            raw_connect(&r, p, NULL, NULL);
+        assert_alive(&r);
+        assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns, most);
+        pair_free(p);
+    }
+}
+
 /* All connections are in use: BUSY, before anything is computed. */
 static void test_hostile_flood_of_a_full_server(void **state)
 {
@@ -478,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_hostile_flood_every_other_number),
         cmocka_unit_test(test_hostile_flood_replay),
         cmocka_unit_test(test_hostile_flood_of_connections),
+        cmocka_unit_test(test_hostile_flood_of_a_small_server),
         cmocka_unit_test(test_hostile_flood_of_a_full_server),
         cmocka_unit_test(test_hostile_flood_of_garbage),
     };

@@ -23,8 +23,9 @@
 #define TICK_MIN_MS 10u
 #define TICK_MAX_MS 250u
 #define LINKS_DEFAULT 1024u
-#define STRANGERS_MAX 64u /* connections beyond the limit that wait to be told so */
-#define ACCEPTS_MAX 64u   /* of one turn */
+#define STRANGERS_MAX 64u /* connections beyond the limit that prove themselves, or are refused */
+#define STRANGER_MIN_NS VLY_MS(500)
+#define ACCEPTS_MAX 64u /* of one turn */
 
 static void transport_finish(struct tcp_transport *t);
 static void on_tick(uv_timer_t *handle);
@@ -306,6 +307,23 @@ static struct tcp_link *link_new(struct tcp_transport *t, int fd, const struct v
     return l;
 }
 
+/* Who has proven nothing yet has his place to himself for a moment, enough for a handshake; then
+ * for as long as nobody else wants it, and who has been at it longest goes first. */
+static void drop_oldest_stranger(struct tcp_transport *t)
+{
+    struct tcp_link *oldest = NULL;
+    uint64_t begun_ns;
+
+    for (struct tcp_link *l = t->links; l != NULL; l = l->next) /* the latest comes first */
+        if (l->state < LINK_OPEN)
+            oldest = l;
+    if (oldest == NULL)
+        return;
+    begun_ns = oldest->deadline_ns - t->timeout_ns;
+    if (vly_time_since(vly_clock_now_ns(), begun_ns) >= STRANGER_MIN_NS)
+        tcp_end(oldest, VLY_E_BUSY, 0, "");
+}
+
 /* Beyond the limit connections wait in the kernel, and so they do while there are no descriptors:
  * polling goes on when a link has ended, or with the next tick. */
 static void on_listener(uv_poll_t *handle, int status, int events)
@@ -318,7 +336,10 @@ static void on_listener(uv_poll_t *handle, int status, int events)
         int fd, err;
 
         if (t->n_links >= t->spec.max_links + STRANGERS_MAX) {
-            listen_on(t, false);
+            if (i == 0) { /* somebody waits */
+                drop_oldest_stranger(t);
+                listen_on(t, false);
+            }
             return;
         }
         /* A connection that finds no descriptor for its files left is of no use. */

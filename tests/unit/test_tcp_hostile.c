@@ -323,6 +323,31 @@ static void test_garbage_in_the_handshake(void **state)
     tcp_world_free(w);
 }
 
+/* Whoever says nothing keeps nobody out: the oldest of those who have proven nothing goes when
+ * somebody else comes, long before its deadline, and nobody goes who has. */
+static void test_silent_strangers_make_room(void **state)
+{
+    struct tcp_world *w = sealed_world(VLY_S(5));
+    struct tcp_end second = w->client;
+    int fd[80];
+
+    (void)state;
+    w->max_links = 2;
+    tcp_world_open(w);
+    for (size_t i = 0; i < ARRAY_LEN(fd); i++)
+        fd[i] = tcp_raw_connect(vly_transport_port(w->server.transport));
+    tcp_world_connect(w, &second, vly_transport_port(w->server.transport));
+    while (!second.open && second.closed == 0)
+        (void)uv_run(&w->loop, UV_RUN_ONCE);
+    assert_true(second.open);
+    assert_int_equal(w->client.closed, 0);
+    assert_int_equal(w->server.closed, 0);
+    for (size_t i = 0; i < ARRAY_LEN(fd); i++)
+        close(fd[i]);
+    vly_transport_close(second.transport, 0, "", NULL, NULL);
+    tcp_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_replays),
         cmocka_unit_test(test_reflection),
         cmocka_unit_test(test_garbage_in_the_handshake),
+        cmocka_unit_test(test_silent_strangers_make_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

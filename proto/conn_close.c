@@ -46,10 +46,10 @@ int vly_close_code_error(uint64_t code)
     case VLY_CLOSE_TIMEOUT:
         return VLY_E_LOST;
     case VLY_CLOSE_SUITE:
-    case VLY_CLOSE_METHOD:
         return VLY_E_SUITE;
     case VLY_CLOSE_BUSY:
         return VLY_E_BUSY;
+    case VLY_CLOSE_METHOD:
     case VLY_CLOSE_AUTH:
         return VLY_E_AUTH;
     case VLY_CLOSE_APPLICATION:

@@ -448,7 +448,7 @@ static void on_opening(struct tcp_link *l, struct vly_span opening)
         return;
     }
     if (method != security(l)->credentials->method) {
-        refuse_as(l, VLY_E_SUITE, VLY_CLOSE_METHOD);
+        refuse_as(l, VLY_E_AUTH, VLY_CLOSE_METHOD);
         return;
     }
     if ((err = make_messages(l, h->preface, suites)) == 0 &&

@@ -142,12 +142,13 @@ static int close_error(uint64_t code)
 {
     switch (code) {
     case VLY_CLOSE_SUITE:
-    case VLY_CLOSE_METHOD:
         return VLY_E_SUITE;
     case VLY_CLOSE_BUSY:
         return VLY_E_BUSY;
     case VLY_CLOSE_APPLICATION:
+    case VLY_CLOSE_ACCESS:
         return VLY_E_REFUSED;
+    case VLY_CLOSE_METHOD:
     case VLY_CLOSE_AUTH:
         return VLY_E_AUTH;
     case VLY_CLOSE_TIMEOUT:

@@ -236,7 +236,7 @@ static void test_handshake_sealed_refused(void **state)
         {"unknown, believed", VLY_METHOD_KEYS, VLY_METHOD_KEYS, accept_new, 0, 0},
         {"server's key changed", VLY_METHOD_KEYS, VLY_METHOD_KEYS, other_pin, VLY_E_HOST_CHANGED,
          0},
-        {"another method", VLY_METHOD_KEYS, VLY_METHOD_PSK, NULL, VLY_E_SUITE, VLY_CLOSE_METHOD},
+        {"another method", VLY_METHOD_KEYS, VLY_METHOD_PSK, NULL, VLY_E_AUTH, VLY_CLOSE_METHOD},
         {"plain at the client", VLY_METHOD_NONE, VLY_METHOD_KEYS, NULL, VLY_E_SUITE,
          VLY_CLOSE_SUITE},
         {"plain at the server", VLY_METHOD_KEYS, VLY_METHOD_NONE, NULL, VLY_E_SUITE,

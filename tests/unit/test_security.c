@@ -136,7 +136,7 @@ static void test_keys_that_do_not_fit(void **state)
     w = sealed_world();
     w->client.security.psk = tcp_psk;
     tcp_world_serve(w);
-    check_refused(w, VLY_E_SUITE, VLY_CLOSE_METHOD);
+    check_refused(w, VLY_E_AUTH, VLY_CLOSE_METHOD);
 
     w = sealed_world();
     w->client.security.suite = "aes-256-gcm";

@@ -151,10 +151,10 @@ static void test_other_kind_of_key(void **state)
 
     (void)state;
     w->client.security.psk = tcp_psk;
-    check_refused(w, VLY_E_SUITE, text, text);
+    check_refused(w, VLY_E_AUTH, text, text);
     w = sealed_world();
     w->server.security.psk = tcp_psk;
-    check_refused(w, VLY_E_SUITE, text, text);
+    check_refused(w, VLY_E_AUTH, text, text);
 }
 
 #define LEFT "it left when it had seen this server's answer"

@@ -74,6 +74,29 @@ static void test_sealed_keys_change_every_64_packets(void **state)
     }
 }
 
+/* RULE 12: the phase of a packet is that of the key it is sealed with, also where the key changes
+ * within a batch: without damage on the way nothing looks like a forgery, and nothing is sent
+ * again. */
+static void test_sealed_keys_change_within_a_batch(void **state)
+{
+    /* The window is less than a generation, or there would be no acknowledgement in time. */
+    const struct vly_conn_config conn = {
+        .key_update_pkts = 50, .window_bytes = 40000, .window_max_bytes = 40000};
+    struct scenario s;
+
+    (void)state;
+    scenario_init(&s, 1);
+    scenario_seal(&s, VLY_METHOD_PSK);
+    scenario_conn(&s, &conn);
+    scenario_link(&s, &(struct vly_link_spec){LINK});
+    scenario_transfer(&s, &(struct vly_bulk_spec){.bytes = 3000000});
+    scenario_run(&s, VLY_S(20));
+    assert_true(s.sender.key_updates_sent > 15);
+    assert_int_equal(s.receiver.forgeries + s.sender.forgeries, 0);
+    assert_int_equal(s.sender.retransmits, 0);
+    scenario_fini(&s);
+}
+
 /* RULE 13: so many bad tags, and the connection ends, at the end that saw them. */
 static void test_sealed_forgeries_are_counted(void **state)
 {
@@ -193,6 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sealed_keys_change_every_64_packets),
+        cmocka_unit_test(test_sealed_keys_change_within_a_batch),
         cmocka_unit_test(test_sealed_forgeries_are_counted),
         cmocka_unit_test(test_sealed_memory_for_secrets_fails),
         cmocka_unit_test(test_sealed_trace_tells_no_secret),

@@ -17,6 +17,7 @@
 
 #define READS_MAX 8u /* of one pump; then others on the loop have their turn */
 #define READ_AGAIN_BYTES (TCP_IN_BYTES / 2) /* after less there is hardly more */
+#define BLOCKS_MAX 256u /* likewise: full ones are 32, but one of a byte costs as much as 1 KiB */
 
 static void violation(struct tcp_link *l, uint64_t code, const char *what)
 {
@@ -354,9 +355,20 @@ static void on_end_of_stream(struct tcp_link *l)
                 : "the other end is gone");
 }
 
+/* Whether a read of `len` bytes was the last one of this pump. */
+static bool is_last_read(const struct tcp_link *l, size_t len, uint64_t blocks_before)
+{
+    if (l->state == LINK_OVER)
+        return true;
+    if (l->broken != 0) /* all that was said before is read */
+        return false;
+    return len < READ_AGAIN_BYTES || l->seal.opened_blocks - blocks_before > BLOCKS_MAX;
+}
+
 void tcp_read(struct tcp_link *l)
 {
     uint8_t *in = l->transport->in;
+    uint64_t blocks_before = l->seal.opened_blocks;
 
     for (unsigned i = 0; i < READS_MAX || l->broken != 0; i++) {
         ssize_t n = recv(l->fd, in, TCP_IN_BYTES, 0);
@@ -376,7 +388,7 @@ void tcp_read(struct tcp_link *l)
         l->quiet_since_ns = vly_clock_now_ns();
         l->pinged = false;
         tcp_take(l, (struct vly_tcp_bytes){.data = in, .len = (size_t)n});
-        if (l->state == LINK_OVER || ((size_t)n < READ_AGAIN_BYTES && l->broken == 0))
+        if (is_last_read(l, (size_t)n, blocks_before))
             break;
     }
     if (l->broken != 0 && l->state != LINK_OVER)

@@ -348,6 +348,53 @@ static void test_silent_strangers_make_room(void **state)
     tcp_world_free(w);
 }
 
+#define TINY_BLOCKS 150000u
+
+/* As much of `wire` as the socket takes; returns how far that is. */
+static size_t send_some(struct tcp_link *l, const uint8_t *wire, size_t pos, size_t len)
+{
+    ssize_t n = send(l->fd, wire + pos, len - pos, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    return n > 0 ? pos + (size_t)n : pos;
+}
+
+/* A peer whose blocks carry one byte each costs many times as much for what it sends: its turn ends
+ * sooner, and others have theirs. */
+static void test_tiny_blocks_end_a_turn(void **state)
+{
+    struct tcp_world *w = sealed_world(0);
+    uint8_t record[VLY_TCP_HEADER_BYTES + 1];
+    size_t one = sizeof record + VLY_TCP_BLOCK_EXTRA_BYTES, len = TINY_BLOCKS * one, pos = 0;
+    uint8_t *wire = malloc(len);
+    struct tcp_link *l;
+    uint64_t most = 0, stream;
+
+    (void)state;
+    assert_non_null(wire);
+    tcp_world_open(w);
+    l = tcp_of(w->client.link);
+    assert_int_equal(l->base.ops->open_stream(&l->base, &stream), 0);
+    vly_tcp_header_encode(
+        &(struct vly_tcp_header){.type = VLY_TCP_DATA, .length = 1, .stream = stream}, record);
+    for (size_t i = 0; i < TINY_BLOCKS; i++) {
+        tcp_pattern(record + VLY_TCP_HEADER_BYTES, 1, stream, i);
+        assert_int_equal(
+            vly_tcp_seal_text(&l->seal, (struct vly_span){record, sizeof record}, wire + i * one),
+            0);
+    }
+    while (w->server.received[0] < TINY_BLOCKS) {
+        uint64_t before = w->server.received[0];
+
+        pos = send_some(l, wire, pos, len);
+        (void)uv_run(&w->loop, UV_RUN_NOWAIT);
+        if (w->server.received[0] - before > most)
+            most = w->server.received[0] - before;
+    }
+    free(wire);
+    assert_in_range(most, 1, TCP_IN_BYTES / one + 1); /* what one read gives */
+    tcp_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +408,7 @@ int main(void)
         cmocka_unit_test(test_reflection),
         cmocka_unit_test(test_garbage_in_the_handshake),
         cmocka_unit_test(test_silent_strangers_make_room),
+        cmocka_unit_test(test_tiny_blocks_end_a_turn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -243,7 +243,7 @@ bool vly_endpoint_send(struct vly_endpoint *ep, struct vly_batch *b, uint64_t no
         }
         vly_conntab_update(&ep->conns, c);
     }
-    return false;
+    return send_reply(ep, b); /* the CLOSE of one that could not go on, just now */
 }
 
 uint64_t vly_endpoint_deadline(const struct vly_endpoint *ep)

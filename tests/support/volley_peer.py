@@ -21,6 +21,7 @@ from peer import wire
 from peer.files import FileClient, FileError, signed
 from peer.handshake import Security, fingerprint
 from peer.keys import UPDATE_PACKETS
+from peer.tcp import TcpConnection
 from peer.transport import Connection, TransportError
 
 KINDS = {1: "file", 2: "directory", 3: "other"}
@@ -61,9 +62,16 @@ def read_key(path):
     return key
 
 
+def connect(options):
+    if options.tcp:
+        return TcpConnection(options.host, options.port, security_of(options), options.timeout,
+                             options.update_every)
+    return Connection(options.host, options.port, security_of(options), options.drop, options.seed,
+                      options.timeout, options.max_datagram, options.update_every)
+
+
 def connect_and_run(options):
-    connection = Connection(options.host, options.port, security_of(options), options.drop, options.seed,
-                            options.timeout, options.max_datagram, options.update_every)
+    connection = connect(options)
     try:
         client = FileClient(connection)
         if options.command == "get":
@@ -81,7 +89,7 @@ def connect_and_run(options):
         client.finish()
         raise
     finally:
-        if options.stats:
+        if options.stats and not options.tcp:
             stats = connection.stats | {
                 "rtt_ms": round(connection.srtt * 1000, 3), "suite": connection.handshake.suite,
                 "key_updates_sent": connection.send_keys.updates,
@@ -103,6 +111,7 @@ def parse(arguments):
         one.add_argument("port", type=int)
         for operand in operands:
             one.add_argument(operand)
+        one.add_argument("--tcp", action="store_true")
         one.add_argument("--plain", action="store_true", help="no encryption")
         one.add_argument("--psk", metavar="FILE")
         one.add_argument("--identity", metavar="FILE")
@@ -110,7 +119,7 @@ def parse(arguments):
         one.add_argument("--accept-new", action="store_true")
         one.add_argument("--suite", action="append", choices=("aes-256-gcm", "chacha20-poly1305"))
         one.add_argument("--update-every", type=int, default=UPDATE_PACKETS, metavar="N",
-                         help="new keys after so many packets (2^22)")
+                         help="new keys after so many packets or blocks (2^22)")
         one.add_argument("--drop", type=float, default=0, metavar="SHARE", help="lose packets, both ways")
         one.add_argument("--seed", type=int, help="of the losses and of all other randomness")
         one.add_argument("--timeout", type=float, default=60, metavar="S", help="for everything (60)")

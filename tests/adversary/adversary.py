@@ -10,6 +10,7 @@ worst, checks the answer where SPEC.md names one, and may leave things open in `
 Nothing sleeps. That there is no answer is seen by asking something else afterwards: the loopback keeps order.
 """
 
+import base64
 import itertools
 import os
 import random
@@ -28,12 +29,14 @@ sys.path[:0] = [str(SRC / "tests" / "support"), str(SRC / "tests" / "integration
 from peer import wire  # noqa: E402
 from peer.files import FileClient  # noqa: E402
 from peer.handshake import ClientHandshake, Security  # noqa: E402
+from peer.keys import OpenError  # noqa: E402
 from peer.transport import Connection, Stream, TransportError  # noqa: E402
 from volley_it import BIN, DEADLINE_S, OK, SKIPPED, Process, Server, random_bytes, volley  # noqa: E402
 
 SEED = int(os.environ.get("VLY_SEED", "4"))
 MIB = 1 << 20
 LIVE_BYTES = 8 * MIB
+TCP_LIVE_BYTES = 48 * MIB  # as fast as it goes: there is no --rate over TCP
 RATE = "25MB"  # of the honest transfers: a third of a second each, in which the misbehaviour happens
 MAX_CLIENTS = 256
 WINDOW = "1MiB"
@@ -47,6 +50,8 @@ NEWCOMER_TRIES = 20
 
 Row = namedtuple("Row", "text connections alone function")
 TABLE = []
+SEALS = os.access(BIN, os.X_OK) and "not built yet" not in volley(
+    "serve", "/nonexistent", env=os.environ | {"VOLLEY_HOME": "/nonexistent"}).err
 
 
 def hostile(text, connections=1, alone=False):
@@ -61,18 +66,20 @@ def hostile(text, connections=1, alone=False):
 class Target:
     """The built server under attack."""
 
-    def __init__(self, case, *options, tcp=False, security=None, rate=RATE):
+    def __init__(self, case, *options, tcp=False, security=None, rate=RATE, psk_file=None):
         self.dir = Path(tempfile.mkdtemp(prefix="volley-adversary-"))
         self.root = self.dir / "root"
         self.root.mkdir()
         self.case = case
-        self.security = security or {"plain": True}
-        self.mode = ["--plain"] if self.security.get("plain") else []
+        self.security = security or ({"accept_new": True} if SEALS else {"plain": True})
+        self.mode = ["--plain"] if self.security.get("plain") else ["--key", psk_file] if psk_file else []
+        if psk_file:
+            self.security = {"psk": read_psk(psk_file)}
         self.carrier = ["--tcp"] if tcp else []
         self.environment = os.environ | SANITIZER | {"VOLLEY_HOME": str(self.dir / "home")}
-        (self.root / "live").write_bytes(random_bytes(LIVE_BYTES, seed=SEED))
+        (self.root / "live").write_bytes(random_bytes(TCP_LIVE_BYTES if tcp else LIVE_BYTES, seed=SEED))
         (self.root / "small").write_bytes(random_bytes(10_000, seed=SEED + 1))
-        pace = ["--rate", rate, "--window", WINDOW] if rate else []
+        pace = ["--rate", rate, "--window", WINDOW] if rate and not tcp else []
         self.server = Server(
             self.root, "--writable", "--quiet", "--max-clients", MAX_CLIENTS, *pace, *self.mode, *self.carrier, *options, env=self.environment)
         self.pid = self.server.process.pid
@@ -171,6 +178,12 @@ class Target:
         return peer
 
 
+def read_psk(path):
+    """The 32 bytes of a file that `volley keygen --psk` made: hex or base64 on its last line, or as they are."""
+    text = Path(path).read_bytes().split(b"\n")[-2]
+    return base64.b64decode(text.split(b":")[-1])
+
+
 def parameters(**change):
     """The client's transport parameters."""
     return {"max_data": MIB, "max_stream_data": MIB, "max_streams": 16, "idle_timeout": 30000,
@@ -196,9 +209,9 @@ class Stranger:
         except OSError:  # buffer full or an ICMP error: lost
             pass
 
-    def handshake(self, **change):
+    def handshake(self, security=None, **change):
         ident = self.target.rng.randrange(1, 1 << 63)
-        return ClientHandshake(Security(**self.target.security), ident, parameters(**change))
+        return ClientHandshake(Security(**security or self.target.security), ident, parameters(**change))
 
     def receive(self, until):
         """Datagrams that come before that time."""
@@ -230,17 +243,29 @@ class Stranger:
         return self.ask(handshake.hello(b""), lambda it: it.name == "RETRY" and it.client_id ==
                         handshake.client_id)[1].cookie
 
-    def hello(self, handshake, **change):
+    def hello(self, handshake, /, **change):
         """A HELLO with some fields changed."""
         fields = wire.decode_packet(handshake.hello(b"")).fields() | change
         fields.pop("padding")
         return wire.encode_packet("HELLO", **fields)
 
-    def answer_to(self, handshake, **change):
+    def answer_to(self, handshake, /, **change):
         """What the server says to a HELLO with a cookie: ACCEPT or REFUSE."""
         cookie = self.ask(self.hello(handshake, **change), lambda it: it.name == "RETRY")[1].cookie
         return self.ask(self.hello(handshake, cookie=cookie, **change),
                         lambda it: it.name in ("ACCEPT", "REFUSE"))[1]
+
+    def confirm(self, handshake, finish=None):
+        """Sends FINISH until there is DATA; the frames of the first packet that opens."""
+        for _ in range(40):
+            self.send(finish or handshake.finish)
+            for datagram in self.receive(time.monotonic() + 0.25):
+                try:
+                    phase, _, number, header, sealed = wire.split_data(datagram)
+                    return wire.decode_frames(handshake.receive_keys.open(phase, number, header, sealed, 0, 0))
+                except (OpenError, wire.WireError):
+                    continue
+        raise AssertionError("the server does not confirm")
 
 
 def decode(datagram):
@@ -336,7 +361,10 @@ class Adversary(unittest.TestCase):
         self.addCleanup(live.close)
         self.addCleanup(it.release)
         it.server.wait_event("begin", lambda event: event["path"] == live.path)
+        begin = time.monotonic()
         row.function(it)
+        if os.environ.get("ADVERSARY_TIMES"):
+            print(f"{time.monotonic() - begin:.2f} s", end=" ", flush=True)
         it.newcomer()
         self.assertEqual(live.wait(), OK, live.errors)
         live.check()
@@ -345,13 +373,16 @@ class Adversary(unittest.TestCase):
         self.assertLess(peak, it.cap_kib(row.connections), f"KiB, {it.base_kib} before")
 
 
-def main(case):
+def main(case, sealed_only=False):
     """Makes a test of each row of the table and runs them; `--list` prints the table."""
     if sys.argv[1:] == ["--list"]:
         print("\n".join(row.text for row in TABLE))
         return
     if not os.access(BIN, os.X_OK):
         print("skipped: VOLLEY_BIN names no program")
+        sys.exit(SKIPPED)
+    if sealed_only and not SEALS:
+        print("skipped: this program does not encrypt yet")
         sys.exit(SKIPPED)
     for index, row in enumerate(TABLE):
         def test(self, index=index, row=row):

@@ -2,15 +2,19 @@
 every known answer and exchanges files with the built program.
 """
 
+import base64
 import json
 import os
+import select
+import socket
 import stat
 import subprocess
 import sys
+import threading
 import unittest
 from pathlib import Path
 
-from volley_it import CHUNK, DEADLINE_S, Case, main, random_bytes
+from volley_it import BIN, CHUNK, DEADLINE_S, OK, Case, main, random_bytes, volley
 
 SRC = Path(os.environ.get("VOLLEY_SRC", Path(__file__).parents[2]))
 PEER = SRC / "tests" / "support" / "volley_peer.py"
@@ -150,11 +154,13 @@ class Codec(unittest.TestCase):
 class Exchange(Case):
     """The second implementation and the built program, over the loopback."""
 
-    def peer(self, command, server, *args, code=0):
+    protection = ("--plain",)
+
+    def peer(self, command, server, *args, code=0, plain=("--plain",)):
         """Runs the client to its end; returns its standard output and error."""
         done = subprocess.run(
             [sys.executable, "-B", PEER, command, "127.0.0.1", str(server.port), *map(str, args),
-             "--plain", "--timeout", str(DEADLINE_S)],
+             *plain, "--timeout", str(DEADLINE_S)],
             capture_output=True, text=True, timeout=2 * DEADLINE_S, check=False)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout, done.stderr
@@ -244,10 +250,207 @@ class Exchange(Case):
             self.assert_same(source, self.got / name)
 
 
+SEALS = os.access(BIN, os.X_OK) and "not built yet" not in volley(
+    "serve", "/nonexistent", env=os.environ | {"VOLLEY_HOME": "/nonexistent"}).err
+
+
+@unittest.skipUnless(SEALS, "this program does not encrypt yet")
+class Sealed(Exchange):
+    """All of it again, encrypted."""
+
+    protection = ()
+
+    def peer(self, command, server, *args, code=0, security=("--accept-new",)):
+        return super().peer(command, server, *args, *security, code=code, plain=())
+
+    def stats(self, server, *args, **options):
+        """Downloads the file `large`; what the client counted."""
+        if not (self.root / "large").exists():
+            self.file("root/large", 2 * CHUNK)
+        (self.got / "large").unlink(missing_ok=True)
+        _, errors = self.peer("get", server, "large", self.got / "large", "--stats", *args, **options)
+        self.assert_same(self.root / "large", self.got / "large")
+        return json.loads(errors)
+
+    def test_suites(self):
+        server = self.serve()
+        for suite, value in (("aes-256-gcm", 2), ("chacha20-poly1305", 3)):
+            self.assertEqual(self.stats(server, "--suite", suite)["suite"], value)
+
+    def test_server_key(self):
+        """The server is who its first line says; another key is refused, and so is an unknown one."""
+        server = self.serve()
+        stats = self.stats(server)
+        self.assertEqual(stats["server"], server.listening["fingerprint"])
+        key = base64.b64decode(server.listening["key"].partition(":")[2]).hex()
+        self.stats(server, security=("--server-key", key))
+        for security in (("--server-key", "00" * 32), ()):
+            _, errors = self.peer("get", server, "large", self.got / "none", code=1, security=security)
+            self.assertIn("the server's key SHA256:", errors)
+
+    def test_key_updates(self):
+        """RULE 12: new keys every 8 packets of this client, most of them ACKs."""
+        server = self.serve()
+        stats = self.stats(server, "--update-every", 8, "--max-datagram", 1472)
+        self.assertGreater(stats["key_updates_sent"], 3)
+        self.assertEqual(stats["forgeries"], 0)
+
+    def test_pre_shared_key(self):
+        key = self.dir / "psk"
+        self.assertEqual(volley("keygen", "--psk", "-o", key).code, 0)
+        raw = self.file("raw", content=base64.b64decode(key.read_bytes().splitlines()[-1]))
+        server = self.serve("--key", key)
+        self.stats(server, security=("--psk", raw))
+        other = self.file("other", 32)
+        _, errors = self.peer("get", server, "large", self.got / "none", code=1, security=("--psk", other))
+        self.assertIn("refused: AUTH", errors)
+
+    def test_over_tcp(self):
+        server = self.serve("--tcp")
+        source = self.file("root/large", 2 * CHUNK)
+        self.peer("get", server, "large", self.got / "large", "--tcp")
+        self.assert_same(source, self.got / "large")
+
+
+class Relay:
+    """Passes datagrams between one client and the server, and changes some on the way."""
+
+    def __init__(self, port, to_server=None, to_client=None):
+        self.front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.front.bind(("127.0.0.1", 0))
+        self.back.connect(("127.0.0.1", port))
+        self.port = self.front.getsockname()[1]
+        self.change = {self.front: to_server, self.back: to_client}
+        self.client = None
+        self.ended, self.wake = socket.socketpair()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while True:
+            readable = select.select([self.front, self.back, self.ended], [], [])[0]
+            if self.ended in readable:
+                return
+            for one in readable:
+                try:
+                    datagram, source = one.recvfrom(65536)
+                    if one is self.front:
+                        self.client = source
+                    datagram = self.change[one](datagram) if self.change[one] else datagram
+                    if one is self.front:
+                        self.back.send(datagram)
+                    else:
+                        self.front.sendto(datagram, self.client)
+                except OSError:
+                    continue
+
+    def close(self):
+        self.wake.send(b"x")
+        self.thread.join()
+        for one in (self.front, self.back, self.ended, self.wake):
+            one.close()
+
+
+def changed(name, **how):
+    """A changer of packets of that name: each field through its function, with a new tag."""
+    def change(datagram):
+        try:
+            packet = wire.decode_packet(datagram)
+        except wire.WireError:
+            return datagram
+        if packet.name != name:
+            return datagram
+        fields = packet.fields()
+        fields.pop("padding", None)
+        return wire.encode_packet(name, **fields | {key: do(fields[key]) for key, do in how.items()})
+    return change
+
+
+def flip(at):
+    """One bit of bytes; `at` counts bits, from the end when negative."""
+    def do(data):
+        bit = at % (8 * len(data))
+        return data[:bit // 8] + bytes([data[bit // 8] ^ 1 << bit % 8]) + data[bit // 8 + 1:]
+    return do
+
+
+@unittest.skipUnless(SEALS, "this program does not encrypt yet")
+class Tampered(Case):
+    """RULE 5: whatever somebody on the way changes in the handshake, no connection comes of it, at either client."""
+
+    protection = ()
+    TO_SERVER = {
+        "suites reordered": changed("HELLO", suites=lambda suites: suites[::-1]),
+        "suites cut": changed("HELLO", suites=lambda suites: suites[-1:]),
+        "the method": changed("HELLO", handshake=lambda message: b"\2" + message[1:]),
+        "message 1": changed("HELLO", handshake=flip(77)),
+        "message 3, first bit": changed("FINISH", handshake=flip(0)),
+        "message 3, last bit": changed("FINISH", handshake=flip(-1)),
+    }
+    TO_CLIENT = {
+        "the suite chosen": changed("ACCEPT", suite=lambda suite: suite ^ 1),
+        "the version chosen": changed("ACCEPT", version=lambda version: version + 1),
+        "the server's id": changed("ACCEPT", server_id=lambda ident: ident ^ 1),
+        "message 2, first bit": changed("ACCEPT", handshake=flip(0)),
+        "message 2, the sealed key": changed("ACCEPT", handshake=flip(8 * 40)),
+        "message 2, last bit": changed("ACCEPT", handshake=flip(-1)),
+        "parameters in clear": changed("ACCEPT", parameters=lambda _: b"\1\1\1"),
+    }
+
+    def relay(self, server, to_server=None, to_client=None):
+        relay = Relay(server.port, to_server, to_client)
+        self.addCleanup(relay.close)
+        return relay
+
+    def connects(self, relay):
+        try:
+            connection = Connection("127.0.0.1", relay.port, Security(accept_new=True), timeout_s=1)
+            connection.run(connection.all_acknowledged)
+            connection.link.socket.close()
+            return True
+        except TransportError:
+            return False
+
+    def test_the_independent_client(self):
+        server = self.serve()
+        self.assertTrue(self.connects(self.relay(server)))
+        for text, change in self.TO_SERVER.items():
+            with self.subTest(text):
+                self.assertFalse(self.connects(self.relay(server, to_server=change)))
+        for text, change in self.TO_CLIENT.items():
+            with self.subTest(text):
+                self.assertFalse(self.connects(self.relay(server, to_client=change)))
+
+    def test_the_built_client(self):
+        server = self.serve()
+        source = self.file("root/file", 10_000)
+        at = self.relay(server)
+        volley("get", f"127.0.0.1:{at.port}/file", "-o", self.got, "--accept-new")
+        self.assert_same(source, self.got / "file")
+        for text, relay in [(text, self.relay(server, to_server=change)) for text, change in self.TO_SERVER.items()] \
+                + [(text, self.relay(server, to_client=change)) for text, change in self.TO_CLIENT.items()]:
+            with self.subTest(text):
+                result = volley("get", f"127.0.0.1:{relay.port}/file", "-o", self.got / "none", "--accept-new",
+                                "--timeout", "1s")
+                self.assertNotEqual(result.code, OK)
+        self.assertEqual([path.name for path in self.got.iterdir()], ["file"])
+
+    def test_a_passing_change_is_survived(self):
+        """SPEC 3: what does not verify is as if it had not come; the next one is genuine."""
+        server = self.serve()
+        spoil = [changed("ACCEPT", handshake=flip(-1))] * 2
+        relay = self.relay(server, to_client=lambda datagram: (
+            spoil.pop() if spoil and datagram[0] == 0x03 else bytes)(datagram))
+        self.assertTrue(self.connects(relay))
+
+
 class Violations(Case):
     """What SPEC forbids ends the connection with the code that SPEC names: RULE 14 (does not decode),
     RULE 17 (ACK of what was not sent), RULE 35 (final size), RULE 36 (offsets).
     """
+
+    protection = ("--plain",)
 
     CASES = {
         "an unknown frame": ("FRAME_ENCODING", b"\x04\x00"),

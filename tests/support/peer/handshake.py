@@ -107,6 +107,7 @@ class ClientHandshake:
         if not self.security.psk:
             self.server_key = self.noise.rs
             self.security.check(self.server_key)  # before this end's own key is shown
+            self.before_finish = self.noise.fork()  # for tests that make another
             self.finish = wire.encode_packet(
                 "FINISH", server_id=self.server_id, handshake=self.noise.write(self.parameters))
         client, server = self.noise.split()

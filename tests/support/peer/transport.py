@@ -197,7 +197,11 @@ class Connection:
         self.pto_count = 0
         self.pto_base = 0.0  # when the last counted packet left or the last ACK came
         self.window, self.ssthresh, self.recovery_from = 10 * PACKET_BYTES, float("inf"), -1
-        self.connect(security)
+        try:
+            self.connect(security)
+        except TransportError:
+            self.link.socket.close()
+            raise
 
     # Handshake (SPEC 3) ----------------------------------------------------------------------------------
 

@@ -177,14 +177,43 @@ def crc_tables():
 
 
 CRC_BYTE, CRC_PAIR = crc_tables()
+ZEROS = bytes(256)
+
+
+def crc_of_zeros():
+    """What ZEROS make of a state: linear in its bits, so a table for each of its four bytes."""
+    bits = []
+    for bit in range(32):
+        crc = 1 << bit
+        for _ in ZEROS:
+            crc = CRC_BYTE[crc & 0xFF] ^ crc >> 8
+        bits.append(crc)
+    tables = []
+    for byte in range(4):
+        table = [0] * 256
+        for value in range(1, 256):
+            low = value & -value
+            table[value] = table[value ^ low] ^ bits[8 * byte + low.bit_length() - 1]
+        tables.append(table)
+    return tables
+
+
+CRC_ZEROS = crc_of_zeros()
 
 
 def crc32c(data):
-    crc, pairs = 0xFFFFFFFF, len(data) // 2
-    for pair in unpack(f"<{pairs}H", data[:2 * pairs]):
-        crc = CRC_PAIR[(crc ^ pair) & 0xFFFF] ^ crc >> 16
-    for byte in data[2 * pairs:]:
-        crc = CRC_BYTE[(crc ^ byte) & 0xFF] ^ crc >> 8
+    """Runs of zeros, which pad every HELLO, are passed over 256 at a time."""
+    crc = 0xFFFFFFFF
+    for at in range(0, len(data), len(ZEROS)):
+        part = data[at:at + len(ZEROS)]
+        if part == ZEROS:
+            crc = (CRC_ZEROS[0][crc & 0xFF] ^ CRC_ZEROS[1][crc >> 8 & 0xFF] ^ CRC_ZEROS[2][crc >> 16 & 0xFF]
+                   ^ CRC_ZEROS[3][crc >> 24])
+            continue
+        for pair in unpack(f"<{len(part) // 2}H", part[:len(part) & ~1]):
+            crc = CRC_PAIR[(crc ^ pair) & 0xFFFF] ^ crc >> 16
+        if len(part) & 1:
+            crc = CRC_BYTE[(crc ^ part[-1]) & 0xFF] ^ crc >> 8
     return crc ^ 0xFFFFFFFF
 
 

@@ -37,7 +37,7 @@ struct vly_link_stats {
     const char *transport;      /* "udp", "tcp"; static */
     const char *io;             /* how it is sent: "gso", "tcp", "sendfile"; static */
     char cc[VLY_CC_NAME_MAX];   /* congestion control in use */
-    const char *suite, *crypto; /* "aes-256-gcm" by "ipsec-mb"; "plain"; static */
+    const char *suite, *crypto; /* "aes-256-gcm" by "ipsec-mb"; "plain"; ""; static */
     uint64_t key_updates, forgeries;
     /* UDP: frames by type */
     uint64_t frames_sent[VLY_LINK_FRAME_TYPES], frames_received[VLY_LINK_FRAME_TYPES];

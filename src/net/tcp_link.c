@@ -378,11 +378,12 @@ static void link_close(struct vly_link *link, uint64_t code, const char *reason)
 static void link_stats(const struct vly_link *link, struct vly_link_stats *out)
 {
     const struct tcp_link *l = (const struct tcp_link *)link;
+    bool is_plain = l->transport->security == NULL;
 
     *out = (struct vly_link_stats){.transport = "tcp",
                                    .io = l->used_sendfile ? "sendfile" : "tcp",
-                                   .suite = "plain",
-                                   .crypto = "none"};
+                                   .suite = is_plain ? "plain" : "", /* not agreed on */
+                                   .crypto = is_plain ? "none" : ""};
     if (l->sealed) {
         const struct vly_suite_ops *suite = l->seal.send->start.suite;
 

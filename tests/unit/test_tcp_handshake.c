@@ -119,6 +119,7 @@ static void check_refused(struct tcp_world *w, int err, const char *text, const 
     assert_string_equal(w->turned_away_why, why);
     assert_int_equal(w->turned_away, 1);
     assert_false(w->client.open);
+    assert_string_equal(w->client.stats.suite, ""); /* and not plain */
     assert_null(w->server.link);
     assert_int_equal(w->server.closed, 0);
     tcp_world_free(w);

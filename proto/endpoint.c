@@ -123,6 +123,7 @@ void vly_endpoint_drop(struct vly_endpoint *ep, struct vly_conn *c)
     vly_half_open_remove(&ep->sh, c);
     vly_events_forget(&ep->sh, c);
     vly_conntab_remove(&ep->conns, c);
+    ep->n_clients -= c->role == VLY_CLIENT;
     if (ep->last_received == c)
         ep->last_received = NULL;
     vly_conn_free(c);
@@ -155,6 +156,7 @@ int vly_endpoint_add(struct vly_endpoint *ep, enum vly_role role, const struct v
         return err;
     (*out)->cid = cid;
     vly_conntab_add(&ep->conns, *out);
+    ep->n_clients += role == VLY_CLIENT;
     ep->stats.conns_made++;
     vly_ready_push(&ep->sh, *out);
     return 0;

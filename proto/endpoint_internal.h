@@ -12,6 +12,7 @@ struct vly_endpoint {
     struct vly_shared sh;
     bool is_server;
     size_t max_conns;
+    size_t n_clients; /* connections that we began */
     char application[VLY_APPLICATION_MAX + 1];
     struct vly_conntab conns;
     struct vly_cookie_keys cookies;

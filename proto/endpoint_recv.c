@@ -96,10 +96,11 @@ static bool on_unknown(struct vly_endpoint *ep, const struct vly_datagram *d, ui
 {
     struct vly_unknown p;
 
-    if (!vly_endpoint_open_plain(ep, d) ||
+    /* Only clients have tokens, and those have few connections; a server with many must not look
+     * through all of them for anybody's packet. */
+    if (ep->n_clients == 0 || !vly_endpoint_open_plain(ep, d) ||
         vly_unknown_decode(&p, (struct vly_span){d->data, d->len - VLY_TAG_BYTES}) != 0)
         return false;
-    /* Only clients have tokens, and those have few connections. */
     for (size_t i = 0; i < ep->conns.cap; i++) {
         struct vly_conn *c = ep->conns.slots[i];
 

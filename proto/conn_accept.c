@@ -165,10 +165,11 @@ static enum vly_close_code finish(struct vly_conn *c, struct vly_span payload)
 /* Its client proved to receive here, and is turned away all the same. */
 static void turn_away(struct vly_conn *c, enum vly_close_code code, uint64_t now_ns)
 {
-    int err = code == VLY_CLOSE_NO_MEMORY ? VLY_E_NOMEM : vly_close_code_error(code);
-
     vly_turned_away(c->sh, &c->peer, code);
-    vly_conn_fail(c, err, code, now_ns);
+    if (code == VLY_CLOSE_NO_MEMORY)
+        vly_conn_fail(c, VLY_E_NOMEM, code, now_ns);
+    else
+        vly_conn_turn_away(c, code, now_ns);
 }
 
 bool vly_conn_on_finish(struct vly_conn *c, struct vly_span message, uint64_t now_ns)

@@ -100,13 +100,19 @@ static void reason_set(struct vly_conn *c, const void *reason, size_t len)
     c->end.reason[len] = '\0';
 }
 
-void vly_conn_fail(struct vly_conn *c, int err, uint64_t code, uint64_t now_ns)
+/* The end is for this code, which needs no other words. */
+static void set_code(struct vly_conn *c, uint64_t code)
 {
     const char *text = vly_close_code_text(code);
 
     c->end.by_app = false;
     c->end.code = code;
     reason_set(c, text, strlen(text));
+}
+
+void vly_conn_fail(struct vly_conn *c, int err, uint64_t code, uint64_t now_ns)
+{
+    set_code(c, code);
     if ((c->state == VLY_STATE_OPEN || c->state == VLY_STATE_ACCEPTED) && c->send_keys != NULL)
         close_reply(c, now_ns);
     vly_conn_end(c, err, now_ns);
@@ -134,6 +140,23 @@ void vly_conn_refused(struct vly_conn *c, int err, const struct vly_refuse *p, u
     vly_conn_end(c, err, now_ns);
 }
 
+static void closing_begin(struct vly_conn *c, int err, uint64_t now_ns)
+{
+    c->end.err = err;
+    vly_conn_set_state(c, VLY_STATE_CLOSING, now_ns);
+    c->close_pending = true;
+    c->close_sent = 0;
+    c->close_due_ns = VLY_NEVER;
+    c->close_until_ns = now_ns + VLY_CLOSE_LINGER_NS;
+    vly_ready_push(c->sh, c);
+}
+
+void vly_conn_turn_away(struct vly_conn *c, uint64_t code, uint64_t now_ns)
+{
+    set_code(c, code);
+    closing_begin(c, vly_close_code_error(code), now_ns);
+}
+
 void vly_conn_close(struct vly_conn *c, uint64_t now_ns, uint64_t code, const char *reason)
 {
     if (c->state == VLY_STATE_CLOSING || c->state == VLY_STATE_CLOSED)
@@ -145,13 +168,7 @@ void vly_conn_close(struct vly_conn *c, uint64_t now_ns, uint64_t code, const ch
         vly_conn_end(c, 0, now_ns);
         return;
     }
-    c->end.err = 0;
-    vly_conn_set_state(c, VLY_STATE_CLOSING, now_ns);
-    c->close_pending = true;
-    c->close_sent = 0;
-    c->close_due_ns = VLY_NEVER;
-    c->close_until_ns = now_ns + VLY_CLOSE_LINGER_NS;
-    vly_ready_push(c->sh, c);
+    closing_begin(c, 0, now_ns);
 }
 
 void vly_conn_closing_timer(struct vly_conn *c, uint64_t now_ns)

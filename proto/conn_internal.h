@@ -310,6 +310,8 @@ bool vly_conn_open(struct vly_conn *c, const struct vly_data_header *h, uint8_t 
 int vly_close_code_error(uint64_t code);
 /* Ends the connection from our side for cause: sends one CLOSE, tells the application. */
 void vly_conn_fail(struct vly_conn *c, int err, uint64_t code, uint64_t now_ns);
+/* A client that has proved to receive, and keys to tell it by: CLOSE, again when it is lost. */
+void vly_conn_turn_away(struct vly_conn *c, uint64_t code, uint64_t now_ns);
 /* The server refused the HELLO. */
 void vly_conn_refused(struct vly_conn *c, int err, const struct vly_refuse *p, uint64_t now_ns);
 /* The connection is over: nothing more is sent. */

@@ -309,6 +309,31 @@ static void test_handshake_sealed_application_of_finish(void **state)
     pair_free(p);
 }
 
+/* That CLOSE is lost: it comes again, so that the client learns why. */
+static void test_handshake_sealed_turned_away_twice(void **state)
+{
+    struct vly_endpoint_config c = pair_sealed(PAIR_CLIENT, VLY_METHOD_KEYS);
+    struct vly_endpoint_config s = pair_sealed(PAIR_SERVER, VLY_METHOD_KEYS);
+    struct pair *p;
+
+    (void)state;
+    c.conn.application = "else/1";
+    p = pair_new(&c, &s);
+    pair_begin(p);
+    for (unsigned i = 0; i < 5; i++) {
+        pair_flush(p, i % 2 == 0 ? PAIR_CLIENT : PAIR_SERVER);
+        pair_deliver(p, i % 2 == 0 ? PAIR_CLIENT : PAIR_SERVER);
+    }
+    pair_flush(p, PAIR_SERVER);
+    pair_drop(p, PAIR_SERVER);
+    pair_run(p, VLY_S(1));
+    assert_string_equal(client(p)->log, "CX");
+    assert_int_equal(client(p)->last[VLY_EV_CLOSED].code, VLY_CLOSE_APPLICATION);
+    assert_string_equal(server(p)->log, "t");
+    assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns, 0);
+    pair_free(p);
+}
+
 /* SPEC 3.1: three ACCEPTs without a FINISH that verifies, or one with, and the code is dead. */
 static void test_handshake_sealed_code_dies(void **state)
 {
@@ -462,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_handshake_sealed_refused),
         cmocka_unit_test(test_handshake_sealed_suite_is_the_servers_choice),
         cmocka_unit_test(test_handshake_sealed_application_of_finish),
+        cmocka_unit_test(test_handshake_sealed_turned_away_twice),
         cmocka_unit_test(test_handshake_sealed_code_dies),
         cmocka_unit_test(test_handshake_sealed_flipped_bits),
         cmocka_unit_test(test_handshake_sealed_downgrade),

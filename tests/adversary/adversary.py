@@ -15,6 +15,7 @@ import itertools
 import os
 import random
 import select
+import shutil
 import socket
 import sys
 import tempfile
@@ -101,6 +102,7 @@ class Target:
     def close(self):
         self.release()
         self.server.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
 
     # Memory
 

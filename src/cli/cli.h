@@ -68,8 +68,7 @@ void vly_cli_say_limits(const struct vly_cli *cli, const char *who,
 /* Whether --json is among the arguments: needed before they are parsed, for errors in them. */
 bool vly_cli_wants_json(int argc, char *const *argv);
 
-/* Refuses to run unless --plain was given, and what contradicts itself. Returns 0 or an exit code.
- */
+/* Refuses what contradicts itself. Returns 0 or an exit code. */
 VLY_MUST_USE int vly_net_check(const struct vly_cli *cli, const struct vly_net_args *net);
 void vly_net_fill(struct vly_transport_options *out, const struct vly_net_args *net);
 

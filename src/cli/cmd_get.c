@@ -23,7 +23,7 @@ static const struct vly_opt get_opts[] = {
 
 static const struct vly_opt_set get_set = {
     .command = "get",
-    .usage = "HOST[:PORT]/PATH... [-o WHERE] --plain [OPTION...]",
+    .usage = "HOST[:PORT]/PATH... [-o WHERE] [OPTION...]",
     .about = "Downloads files, and directories with all that is below them. HOST/ is everything.\n"
              "A file is under its name only when it is complete and verified.\n",
     .groups = {{"Options", get_opts, sizeof(get_opts) / sizeof(get_opts[0])}},

@@ -21,7 +21,7 @@ static const struct vly_opt ls_opts[] = {
 
 static const struct vly_opt_set ls_set = {
     .command = "ls",
-    .usage = "HOST[:PORT][/DIR] --plain [OPTION...]",
+    .usage = "HOST[:PORT][/DIR] [OPTION...]",
     .about = "Lists a served directory, or a file: mode, size in bytes, time of change, name.\n",
     .groups = {{"Options", ls_opts, sizeof(ls_opts) / sizeof(ls_opts[0])}},
 };

@@ -18,7 +18,7 @@ static const struct vly_opt put_opts[] = {
 
 static const struct vly_opt_set put_set = {
     .command = "put",
-    .usage = "PATH... HOST[:PORT][/DIR] --plain [OPTION...]",
+    .usage = "PATH... HOST[:PORT][/DIR] [OPTION...]",
     .about =
         "Uploads files, and directories with all that is below them, to a server that accepts\n"
         "them. PATH - is standard input; HOST/NAME then names the file.\n",

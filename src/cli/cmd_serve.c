@@ -37,9 +37,11 @@ static const struct vly_opt serve_opts[] = {
 
 static const struct vly_opt_set serve_set = {
     .command = "serve",
-    .usage = "[DIR] --plain [OPTION...]",
-    .about = "Serves DIR (the current directory) until interrupted, to many clients at once.\n"
-             "Nothing outside DIR can be reached. Without --plain it refuses to start.\n",
+    .usage = "[DIR] [OPTION...]",
+    .about =
+        "Serves DIR (the current directory) until interrupted, to many clients at once.\n"
+        "Nothing outside DIR can be reached. Everything is encrypted; whom it lets in, authorized\n"
+        "keys say, if there are any.\n",
     .groups = {{"Options", serve_opts, sizeof(serve_opts) / sizeof(serve_opts[0])}},
 };
 
@@ -112,8 +114,6 @@ static void say_listening(const struct serve *s, const struct serve_args *args, 
         say_carrier(s, "tcp", permits);
     if (net->quiet)
         return;
-    if (p->made)
-        vly_cli_say(&s->cli, "made a key for this server: %s", vly_shown(p->key_path.s).text);
     vly_cli_say(&s->cli, "serving %s on %s %s%s%s:%u: %s; %s%s; Ctrl-C ends", vly_shown(root).text,
                 carriers, is_v6 ? "[" : "", address, is_v6 ? "]" : "", vly_server_port(s->server),
                 permits,
@@ -121,6 +121,8 @@ static void say_listening(const struct serve *s, const struct serve_args *args, 
                 : p->psk != NULL ? "encrypted by the shared key"
                                  : "encrypted, its key is ",
                 p->secret != NULL ? vly_fingerprint(p->public_key).s : "");
+    if (p->made)
+        vly_cli_say(&s->cli, "made a key for this server: %s", vly_shown(p->key_path.s).text);
 }
 
 /* Opens the server; the secrets are not needed here any more. */

@@ -5,7 +5,6 @@
 
 #include "cli/guard.h"
 #include "cli/home.h"
-#include "cli/lines.h"
 #include "crypto/keytext.h"
 #include "file/path.h"
 
@@ -48,8 +47,8 @@ static int line_parse(const struct vly_lines *l, char *line, const char **name,
 }
 
 /* Also of a name that was found the rest is checked: a list is right as a whole or not at all. */
-static int find(struct vly_lines *l, const char *name, struct vly_known_host *out,
-                struct vly_fault *why)
+int vly_known_hosts_find_in(struct vly_lines *l, const char *name, struct vly_known_host *out,
+                            struct vly_fault *why)
 {
     struct vly_known_host host;
     const char *is;
@@ -75,7 +74,7 @@ int vly_known_hosts_find(const char *path, const char *name, struct vly_known_ho
 
     if (err != 0)
         return err;
-    err = find(&l, name, out, why);
+    err = vly_known_hosts_find_in(&l, name, out, why);
     vly_lines_close(&l);
     return err;
 }
@@ -111,7 +110,7 @@ static int add_locked(int fd, const char *path, const char *name, const uint8_t 
     if (err != 0)
         return err;
     needs_newline = l.len > 0 && l.text[l.len - 1] != '\n';
-    err = find(&l, name, &host, why);
+    err = vly_known_hosts_find_in(&l, name, &host, why);
     vly_lines_close(&l);
     if (err == 0 && memcmp(host.key, key, sizeof(host.key)) != 0)
         return vly_fault_set(why, VLY_E_HOST_CHANGED, "%s:%u: another key has been added for %s",

@@ -8,7 +8,7 @@
 #define VLY_CLI_KNOWN_HOSTS_H
 
 #include "cli/addr.h"
-#include "file/fault.h"
+#include "cli/lines.h"
 
 #include <volley/transport.h>
 
@@ -28,6 +28,9 @@ struct vly_known_host {
  * refused for. */
 VLY_MUST_USE int vly_known_hosts_find(const char *path, const char *name,
                                       struct vly_known_host *out, struct vly_fault *why);
+/* The same in lines that are open; VLY_E_NOT_FOUND says that all of them are good. */
+VLY_MUST_USE int vly_known_hosts_find_in(struct vly_lines *l, const char *name,
+                                         struct vly_known_host *out, struct vly_fault *why);
 /* Adds a server at the end, atomically; makes the file, mode 0600, and its directory. Nothing
  * happens when it is there already with this key. VLY_E_HOST_CHANGED: it is there with another one.
  */

@@ -18,9 +18,9 @@ static const struct vly_program volley = {
     .name = "volley",
     .file = "volley",
     .usage = "COMMAND [ARGUMENT...]",
-    .about = "Moves files between two machines over UDP, reliably.",
-    .examples = "  volley serve /srv/data --plain\n"
-                "  volley get 192.0.2.1/big.iso --plain\n",
+    .about = "Moves files between two machines over UDP, reliably and encrypted.",
+    .examples = "  volley serve /srv/data\n"
+                "  volley get 192.0.2.1/big.iso --accept-new\n",
     .commands = commands,
     .n_commands = sizeof(commands) / sizeof(commands[0]),
 };

@@ -46,9 +46,11 @@ int vly_permits_open(struct vly_permits *p, const struct vly_cli *cli,
         return vly_cli_fail(cli, why.err, "%s", why.text);
     if (p->listed)
         p->others = 0;
+    if (net->plain)
+        vly_authorized_free(&p->authorized);
     if (args->anonymous != NULL)
         p->others = anonymous_rights(args->anonymous);
-    if (p->others != 0 || (p->authorized.n > 0 && !net->plain))
+    if (p->others != 0 || p->authorized.n > 0)
         return 0;
     vly_permits_close(p);
     if (net->plain)

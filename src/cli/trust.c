@@ -55,18 +55,21 @@ static void remember(struct vly_trust *t)
     else if (!t->quiet)
         vly_cli_say(t->cli, "remembering the key of %s: %s", vly_shown(t->name.s).text,
                     vly_fingerprint(t->key).s);
+    if (vly_known_hosts_find(t->file.s, t->name.s, &t->known, &why) != 0)
+        t->known.line = 0;
     memcpy(t->known.key, t->key, sizeof(t->known.key));
     t->pinned = true;
 }
 
-static void tell(const struct vly_trust *t, bool is_known)
+/* A key that is new to the user, or not the known one. */
+static void tell(const struct vly_trust *t)
 {
     json_t *event = vly_json_event("server_key");
 
     vly_json_text(event, "host", t->name.s);
     vly_json_text(event, "fingerprint", vly_fingerprint(t->key).s);
     vly_json_text(event, "key", vly_public_key_text(t->key).s);
-    (void)json_object_set_new(event, "known", json_boolean(is_known));
+    vly_json_text(event, "known", t->pinned ? vly_fingerprint(t->known.key).s : "");
     vly_json_emit(event);
 }
 
@@ -75,8 +78,8 @@ void vly_trust_on_key(struct vly_trust *t, const uint8_t key[VLY_PUBLIC_KEY_BYTE
 {
     memcpy(t->key, key, sizeof(t->key));
     t->shown = true;
-    if (t->cli->json)
-        tell(t, t->pinned && why == NULL);
+    if (t->cli->json && !(t->pinned && why == NULL))
+        tell(t);
     if (why == NULL && t->applies && !t->pinned)
         remember(t);
 }

@@ -333,25 +333,6 @@ class RootVanishes(Case):
         self.assertEqual(server.stop(), OK)
 
 
-class Plain(Case):
-    """Nothing defaults to plain."""
-
-    def test_each_command_refuses_without_it(self):
-        self.file("a", 1)
-        for args in (["serve", self.root], ["put", self.dir / "a", "127.0.0.1"],
-                     ["get", "127.0.0.1/a"], ["ls", "127.0.0.1"]):
-            with self.subTest(args[0]):
-                result = volley(*args)
-                self.assertEqual(result.code, REFUSED)
-                self.assertEqual(result.err, f"volley {args[0]}: encryption is not built yet; add --plain "
-                                             "at both ends to go without it\n")
-
-    def test_json(self):
-        result = volley("get", "127.0.0.1/a", "--json")
-        self.assertEqual([e["event"] for e in result.events], ["error"])
-        self.assertEqual(result.code, REFUSED)
-
-
 class Ports(Case):
     def test_taken(self):
         server = self.serve()

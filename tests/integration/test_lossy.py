@@ -47,6 +47,7 @@ class Lossy(Case):
         source = self.file("root/a", size)
         server = Server(self.root, "--writable", "--io", io, program=self.program)
         self.addCleanup(server.close)
+        server.is_known_as(server.at, self.home)
         for args in (["get", f"{server.at}/a", "-o", self.got], ["put", source, f"{server.at}/b"]):
             result = volley(*args, *self.protection, "--json", "--io", io, program=self.program, timeout=LOSSY_S)
             self.assertEqual(result.code, OK, result.err)

@@ -70,6 +70,10 @@ class OverTcp(Case):
 
     def proxy(self, port, budget, downstream):
         proxy = Proxy(port, budget, downstream)
+        known_hosts = self.home / "known_hosts"
+        server_key = known_hosts.read_text().split()[-1]
+        with open(known_hosts, "a", encoding="ascii") as known:
+            known.write(f"{proxy.at} {server_key}\n")
         self.addCleanup(proxy.close)
         return proxy
 

@@ -243,6 +243,7 @@ class Tunables(Case):
         program.chmod(0o755)
         server = self.serve(listen="::1")
         at = f"twofold:{server.port}"
+        server.is_known_as(at, self.home)
         result = self.run_ok("get", f"{at}/a", "-o", self.got, "--timeout", "1s", program=program)
         self.assert_same(source, self.got / "a")
         self.assertIn("trying its next address", result.error_lines[0])
@@ -262,7 +263,8 @@ class Output(Case):
     def test_first_line_of_a_server(self):
         process = self.start("serve", self.root, *self.protection, "--json", "--listen", "127.0.0.1", "--port", 0)
         line = process.lines.get(timeout=DEADLINE_S)
-        self.assertRegex(line, r'^{"event":"listening","proto":"udp","address":"127\.0\.0\.1","port":\d+,"protection":"plain","permits":"everyone may read"}\n$')
+        self.assertRegex(line, r'^{"event":"listening","proto":"udp","address":"127\.0\.0\.1","port":\d+,"protection":"keys",'
+                         r'"fingerprint":"SHA256:[^"]{43}","key":"volley1:[^"]{44}","permits":"everyone may read"}\n$')
 
     def test_events_of_a_server(self):
         self.file("root/a", 1000)
@@ -275,12 +277,12 @@ class Output(Case):
         server.stop()
         events = server.drain()
         self.assertEqual([e["event"] for e in events],
-                         ["listening", *["connect", "begin", "end", "disconnect"] * 2, "stopped"])
-        for event, direction, path, size in ((events[3], "download", "a", 1000),
-                                             (events[7], "upload", "b", 2000)):
+                         ["listening", *["connect", "client_key", "begin", "end", "disconnect"] * 2, "stopped"])
+        for event, direction, path, size in ((events[4], "download", "a", 1000),
+                                             (events[9], "upload", "b", 2000)):
             self.assertEqual((event["direction"], event["path"], event["bytes"], event["error"]),
                              (direction, path, size, None))
-        self.assertLessEqual(STATS | {"client", "error"}, set(events[4]))
+        self.assertLessEqual(STATS | {"client", "error"}, set(events[5]))
 
     def test_figures(self):
         self.file("root/a", 5_000_000)

@@ -113,6 +113,12 @@ class Server(Process):
         self.port = self.listening["port"]
         self.at = f"[{listen}]:{self.port}" if ":" in listen else f"{listen}:{self.port}"
 
+    def is_known_as(self, name, home):
+        """Clients with that directory of keys believe it under that name, unasked."""
+        if "key" in self.listening:
+            with open(Path(home, "known_hosts"), "a", encoding="ascii") as known:
+                known.write(f"{name} {self.listening['key']}\n")
+
     def stop(self):
         self.signal(signal.SIGINT)
         return self.wait()
@@ -165,7 +171,9 @@ class Case(unittest.TestCase):
     """A test with a directory of its own and processes that end with it."""
 
     carrier = ()  # options that both ends get: ("--tcp",) in a class that runs over TCP
-    protection = ("--plain",)  # likewise: () in a class that runs encrypted
+    protection = ()  # likewise: ("--plain",) in a class that runs without encryption
+
+    knows_servers = True  # as if each had been connected to before
 
     def setUp(self):
         self.dir = Path(tempfile.mkdtemp(prefix="volley-it-"))
@@ -199,6 +207,8 @@ class Case(unittest.TestCase):
     def serve(self, *args, root=None, **popen):
         server = Server(root or self.root, *self.protection, *self.carrier, *args, **popen)
         self.addCleanup(server.close)
+        if self.knows_servers:
+            server.is_known_as(server.at, self.home)
         return server
 
     def run_ok(self, *args, **popen):

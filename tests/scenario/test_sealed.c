@@ -1,8 +1,9 @@
 /*
  * Sealed connections over a link of 100 Mbit/s and 20 ms round trip that loses, reorders and
- * damages: keys that change all the time, numbers that never come twice, and secrets that nobody
- * sees.
+ * damages: keys that change all the time, numbers that never come twice, memory that fails, and
+ * secrets that nobody sees.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,6 +118,49 @@ static void test_sealed_forgeries_are_counted(void **state)
     scenario_fini(&s);
 }
 
+/* ---- RULE 40 ---- */
+
+static bool run_with_failing_secrets(uint64_t fail_at, uint64_t *requests)
+{
+    struct scenario s;
+    struct vly_conn_config conn = {.key_update_pkts = 64};
+    bool intact;
+
+    scenario_init(&s, 1);
+    scenario_seal(&s, VLY_METHOD_KEYS);
+    scenario_conn(&s, &conn);
+    scenario_link(&s, &(struct vly_link_spec){LINK, .loss = 0.02});
+    scenario_build(&s);
+    for (unsigned node = CLIENT; node <= SERVER; node++)
+        sealed_memory_install(vly_world_crypto(s.world, node));
+    sealed_memory.requests = 0;
+    sealed_memory.fail_at = fail_at;
+    intact = vly_bulk_start(&s.bulk, s.world, CLIENT, SERVER,
+                            &(struct vly_bulk_spec){.bytes = 200000}) == 0;
+    if (intact)
+        scenario_run_any(&s, VLY_S(60));
+    intact = intact && scenario_is_intact(&s);
+    *requests = sealed_memory.requests;
+    scenario_fini(&s);
+    sealed_memory.fail_at = 0;
+    assert_int_equal(sealed_memory.live_blocks, 0);
+    return intact;
+}
+
+/* RULE 40: whichever request for secret memory fails, of handshake or keys, at either end: it goes
+ * on or ends, and nothing leaks. */
+static void test_sealed_memory_for_secrets_fails(void **state)
+{
+    uint64_t whole, requests, survived = 0;
+
+    (void)state;
+    assert_true(run_with_failing_secrets(0, &whole));
+    for (uint64_t fail_at = 1; fail_at <= whole; fail_at++)
+        survived += run_with_failing_secrets(fail_at, &requests);
+    print_message("  %" PRIu64 " requests, %" PRIu64 " of them are not missed\n", whole, survived);
+    assert_true(whole > 20);
+}
+
 /* ---- secrets are not told ---- */
 
 struct told {
@@ -174,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_sealed_keys_change_every_64_packets),
         cmocka_unit_test(test_sealed_keys_change_within_a_batch),
         cmocka_unit_test(test_sealed_forgeries_are_counted),
+        cmocka_unit_test(test_sealed_memory_for_secrets_fails),
         cmocka_unit_test(test_sealed_trace_tells_no_secret),
     };
 

@@ -107,7 +107,7 @@ bool vly_endpoint_on_hello(struct vly_endpoint *ep, const struct vly_datagram *d
     struct vly_hello hello;
     int err;
 
-    if (!ep->is_server || d->len < VLY_DATAGRAM_BASE || !vly_endpoint_open_plain(ep, d))
+    if (!ep->is_server || !vly_endpoint_open_plain(ep, d))
         return false;
     err = vly_hello_decode(&hello, body);
     if (err == VLY_E_VERSION) {

@@ -35,6 +35,7 @@ void raw_init(struct raw *r, struct pair *p, enum pair_who host, const struct vl
     vly_ackset_init(&r->received);
     r->method = sealed_method();
     r->suite = r->method == VLY_METHOD_NONE ? VLY_SUITE_PLAIN : VLY_SUITE_AES_256_GCM;
+    r->version = VLY_VERSION_1;
     r->secrets = p->scripted_n;
     (void)pair_new_secrets(p);
 }
@@ -154,7 +155,7 @@ static void answer_handshake(struct raw *r, struct vly_span params)
     uint8_t payload[VLY_HANDSHAKE_MAX];
     struct vly_wr w = vly_wr_init(payload, sizeof(payload));
 
-    vly_wr_u32(&w, VLY_VERSION_1);
+    vly_wr_u32(&w, r->version);
     vly_wr_u8(&w, r->p->side[0].crypto.sealed[0]->id);
     vly_wr_u64(&w, r->cid);
     vly_wr_bytes(&w, params.data, params.len);

@@ -54,6 +54,7 @@ struct raw {
     uint8_t finish[VLY_HANDSHAKE_MAX];
     size_t finish_len;
     uint8_t suite;
+    uint32_t version; /* what our ACCEPT says under its seal; it says version 1 in clear */
     struct vly_ackset received;
     struct raw_seen seen;
     uint8_t cookie[VLY_COOKIE_MAX];

@@ -79,6 +79,29 @@ static void give(struct pair *p, enum pair_who to, const struct pair_datagram *d
     pair_give(p, to, &p->side[1 - to].addr, VLY_ECN_NONE, (struct vly_span){d->data, d->len});
 }
 
+/* Brings the handshake to where `nth` datagrams have passed, and gives the next one, of `from`. */
+static struct pair_datagram stop_at(struct pair *p, unsigned nth, enum pair_who from)
+{
+    struct pair_datagram d;
+
+    pair_begin(p);
+    for (unsigned i = 0; i < nth; i++) {
+        pair_flush(p, i % 2 == 0 ? PAIR_CLIENT : PAIR_SERVER);
+        pair_deliver(p, i % 2 == 0 ? PAIR_CLIENT : PAIR_SERVER);
+    }
+    pair_flush(p, from);
+    d = keep(&p->side[from], 0);
+    pair_drop(p, from);
+    return d;
+}
+
+static void tag(struct pair_datagram *d)
+{
+    size_t len = d->len - VLY_TAG_BYTES;
+
+    vly_seal_one(&vly_suite_plain, NULL, 0, d->data, len, len);
+}
+
 /* HELLO, RETRY, HELLO, ACCEPT and what follows it (FINISH, DATA), each flight lost or doubled: a
  * timer or two later it stands all the same, once. RULE 2: the server, until it is confirmed, never
  * sends three times what it got. */
@@ -146,6 +169,71 @@ static void test_handshake_sealed_accept_is_small_and_the_same(void **state)
         assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns_made, 1);
         free(hello.data);
         free(accept.data);
+        pair_free(p);
+    }
+}
+
+/* RULE 2: at each step, with the largest ACCEPT there is. Nothing but
+ * the client's HELLOs, one each 250 ms, gets through; what the server says is lost. */
+static void test_handshake_sealed_amplification(void **state)
+{
+    static const char application[] = "an-application-of-32-characters-";
+    struct vly_endpoint_config c = pair_sealed(PAIR_CLIENT, VLY_METHOD_KEYS);
+    struct vly_endpoint_config s = pair_sealed(PAIR_SERVER, VLY_METHOD_KEYS);
+    uint64_t received_bytes = 0, sent_bytes = 0, accepts = 0;
+    struct pair *p;
+
+    (void)state;
+    assert_int_equal(strlen(application), VLY_APPLICATION_MAX);
+    c.conn.application = s.conn.application = application;
+    p = pair_new(&c, &s);
+    pair_begin(p);
+    for (unsigned step = 0; step < 100; step++) {
+        pair_flush(p, PAIR_CLIENT);
+        for (size_t i = 0; i < client(p)->out_n; i++)
+            received_bytes += client(p)->out[i].len;
+        pair_deliver(p, PAIR_CLIENT);
+        pair_serve_deadline(p, PAIR_SERVER);
+        pair_flush(p, PAIR_SERVER);
+        for (size_t i = 0; i < server(p)->out_n; i++) {
+            sent_bytes += server(p)->out[i].len;
+            accepts += server(p)->out[i].data[0] == VLY_PACKET_ACCEPT;
+            assert_true(sent_bytes <= 3 * received_bytes);
+            assert_true(server(p)->out[i].len < 1200); /* SPEC 2 */
+        }
+        if (accepts == 0)
+            pair_deliver(p, PAIR_SERVER);
+        else
+            pair_drop(p, PAIR_SERVER);
+        pair_wait(p, VLY_MS(50));
+        pair_serve_deadline(p, PAIR_CLIENT);
+    }
+    assert_in_range(accepts, 15, 21); /* one for each HELLO with the cookie, and no more */
+    pair_run(p, VLY_S(1));
+    assert_string_equal(client(p)->log, "C");
+    assert_string_equal(server(p)->log, "A");
+    pair_free(p);
+}
+
+/* RULE 2: a HELLO that lacks one byte is not answered, with the cookie or without. */
+static void test_handshake_sealed_short_hello(void **state)
+{
+    (void)state;
+    for (unsigned cookie = 0; cookie < 2; cookie++) {
+        struct pair *p = pair_of(VLY_METHOD_KEYS);
+        struct pair_datagram hello = stop_at(p, 2 * cookie, PAIR_CLIENT);
+
+        assert_int_equal(hello.len, 1200);
+        hello.len--;
+        tag(&hello);
+        give(p, PAIR_SERVER, &hello);
+        assert_int_equal(pair_flush(p, PAIR_SERVER), 0);
+        hello.data[hello.len - VLY_TAG_BYTES] = 0; /* padding */
+        hello.len++;
+        tag(&hello);
+        give(p, PAIR_SERVER, &hello);
+        assert_int_equal(pair_flush(p, PAIR_SERVER), 1);
+        free(hello.data);
         pair_free(p);
     }
 }
@@ -366,29 +454,6 @@ static void test_handshake_sealed_code_dies(void **state)
 
 /* ---- somebody in between ---- */
 
-/* Brings the handshake to where `nth` datagrams have passed, and gives the next one, of `from`. */
-static struct pair_datagram stop_at(struct pair *p, unsigned nth, enum pair_who from)
-{
-    struct pair_datagram d;
-
-    pair_begin(p);
-    for (unsigned i = 0; i < nth; i++) {
-        pair_flush(p, i % 2 == 0 ? PAIR_CLIENT : PAIR_SERVER);
-        pair_deliver(p, i % 2 == 0 ? PAIR_CLIENT : PAIR_SERVER);
-    }
-    pair_flush(p, from);
-    d = keep(&p->side[from], 0);
-    pair_drop(p, from);
-    return d;
-}
-
-static void tag(struct pair_datagram *d)
-{
-    size_t len = d->len - VLY_TAG_BYTES;
-
-    vly_seal_one(&vly_suite_plain, NULL, 0, d->data, len, len);
-}
-
 /* RULE 5, RULE 9: every bit of ACCEPT and of FINISH flipped, with a right checksum: none is
  * believed, none changes what comes of the true one. */
 static void test_handshake_sealed_flipped_bits(void **state)
@@ -477,12 +542,67 @@ static void test_handshake_sealed_downgrade(void **state)
     }
 }
 
+/* RULE 5: the version of HELLO changed on the way, in each bit: what the server says to that does
+ * not end the attempt, and the true HELLO is answered. */
+static void test_handshake_sealed_version_of_hello(void **state)
+{
+    (void)state;
+    for (unsigned cookie = 0; cookie < 2; cookie++) {
+        struct pair *p = pair_of(VLY_METHOD_KEYS);
+        struct pair_datagram hello = stop_at(p, 2 * cookie, PAIR_CLIENT);
+
+        for (unsigned bit = 0; bit < 32; bit++) {
+            hello.data[1 + bit / 8] ^= (uint8_t)(1 << bit % 8);
+            tag(&hello);
+            give(p, PAIR_SERVER, &hello);
+            assert_int_equal(pair_flush(p, PAIR_SERVER), 1);
+            assert_int_equal(server(p)->out[0].data[0], VLY_PACKET_VERSIONS);
+            pair_deliver(p, PAIR_SERVER);
+            hello.data[1 + bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+        assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns_made, 0);
+        assert_string_equal(client(p)->log, "");
+        tag(&hello);
+        give(p, PAIR_SERVER, &hello);
+        pair_run(p, VLY_S(1));
+        assert_string_equal(client(p)->log, "C");
+        free(hello.data);
+        pair_free(p);
+    }
+}
+
+/* RULE 5: a server that speaks more than one version and took another one than its ACCEPT says in
+ * clear, after somebody changed it there. */
+static void test_handshake_sealed_version_of_accept(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        for (uint32_t other = 0; other < 2; other++) {
+            struct pair *p = pair_of(methods[i]);
+            struct raw r;
+
+            raw_init(&r, p, PAIR_CLIENT, NULL);
+            r.method = methods[i];
+            r.version = VLY_VERSION_1 + other;
+            pair_begin(p);
+            raw_take(&r);
+            raw_retry(&r);
+            raw_send_accept(&r, NULL, VLY_SUITE_PLAIN);
+            raw_take(&r);
+            assert_string_equal(client(p)->log, other == 0 ? "C" : "");
+            pair_free(p);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_handshake_sealed_transfers),
         cmocka_unit_test(test_handshake_sealed_each_flight_lost_or_doubled),
         cmocka_unit_test(test_handshake_sealed_accept_is_small_and_the_same),
+        cmocka_unit_test(test_handshake_sealed_amplification),
+        cmocka_unit_test(test_handshake_sealed_short_hello),
         cmocka_unit_test(test_handshake_sealed_flood_allocates_nothing),
         cmocka_unit_test(test_handshake_sealed_refused),
         cmocka_unit_test(test_handshake_sealed_suite_is_the_servers_choice),
@@ -491,6 +611,8 @@ int main(void)
         cmocka_unit_test(test_handshake_sealed_code_dies),
         cmocka_unit_test(test_handshake_sealed_flipped_bits),
         cmocka_unit_test(test_handshake_sealed_downgrade),
+        cmocka_unit_test(test_handshake_sealed_version_of_hello),
+        cmocka_unit_test(test_handshake_sealed_version_of_accept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

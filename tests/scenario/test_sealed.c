@@ -97,6 +97,28 @@ static void test_sealed_keys_change_within_a_batch(void **state)
     scenario_fini(&s);
 }
 
+/* RULE 12: a receiver sends nothing but ACKs, which nobody acknowledges, once its window is twice
+ * as large as the transfer. It asks for an acknowledgement when half of what a key may seal is
+ * used, since without one there is no next key, and an end at the limit. */
+static void test_sealed_keys_change_where_only_acks_are_sent(void **state)
+{
+    const struct vly_conn_config conn = {.window_bytes = 16000000, .window_max_bytes = 16000000};
+    struct scenario s;
+
+    (void)state;
+    scenario_init(&s, 1);
+    scenario_seal(&s, VLY_METHOD_KEYS);
+    scenario_conn(&s, &conn);
+    s.config[CLIENT].conn.key_update_pkts = 64;
+    scenario_link(&s, &(struct vly_link_spec){LINK});
+    scenario_transfer(&s, &(struct vly_bulk_spec){.bytes = 7500000});
+    scenario_run(&s, VLY_S(20));
+    assert_true(s.receiver.key_updates_sent >= 2);
+    assert_int_equal(s.sender.key_updates_received, s.receiver.key_updates_sent);
+    assert_int_equal(s.receiver.frames_sent[VLY_FRAME_MAX_DATA], 0);
+    scenario_fini(&s);
+}
+
 /* RULE 13: so many bad tags, and the connection ends, at the end that saw them. */
 static void test_sealed_forgeries_are_counted(void **state)
 {
@@ -217,6 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sealed_keys_change_every_64_packets),
         cmocka_unit_test(test_sealed_keys_change_within_a_batch),
+        cmocka_unit_test(test_sealed_keys_change_where_only_acks_are_sent),
         cmocka_unit_test(test_sealed_forgeries_are_counted),
         cmocka_unit_test(test_sealed_memory_for_secrets_fails),
         cmocka_unit_test(test_sealed_trace_tells_no_secret),

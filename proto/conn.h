@@ -81,7 +81,7 @@ enum vly_event_type {
     /* vly_conn_write_room has become useful again; stream VLY_STREAM_NONE: more streams may be
        opened */
     VLY_EV_WRITABLE,
-    VLY_EV_MOVED, /* server: the client has another address now, vly_conn_peer (SPEC 3.2) */
+    VLY_EV_MOVED,  /* server: the client has another address now, vly_conn_peer (SPEC 3.2) */
     VLY_EV_CLOSED, /* the last event of a connection: err, code, reason */
     /* server: a client that receives where it says was refused; conn NULL, `data` its address,
        `code` an enum vly_close_code */

@@ -76,7 +76,7 @@ static void close_reply(struct vly_conn *c, uint64_t now_ns)
     w = vly_wr_init(reply->data, sizeof(reply->data));
     vly_data_header_encode(&w, &header);
     vly_conn_write_close(c, &w);
-    vly_conn_seal_later(c, header.pn, &w);
+    vly_conn_seal_later(c, header.pn, &w, (struct vly_span){0});
     vly_conn_seal(c);
     reply->to = c->peer;
     reply->len = vly_wr_len(&w);

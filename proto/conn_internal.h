@@ -296,8 +296,9 @@ bool vly_conn_note_peer_key(struct vly_conn *c);
 /* To be called before packet h->pn is built: its key phase. Returns what vly_send_keys_for does. */
 VLY_MUST_USE int vly_conn_begin_packet(struct vly_conn *c, struct vly_data_header *h);
 /* A DATA packet that ends at `w`, header and all, is complete: counts it and leaves room for its
- * tag. It stays in clear until vly_conn_seal. */
-void vly_conn_seal_later(struct vly_conn *c, uint64_t pn, struct vly_wr *w);
+ * tag. It stays in clear until vly_conn_seal, and its last `lent.len` bytes stay unwritten: they
+ * are taken from `lent`, which must not change before. */
+void vly_conn_seal_later(struct vly_conn *c, uint64_t pn, struct vly_wr *w, struct vly_span lent);
 /* Seals all of those, in one call. */
 void vly_conn_seal(struct vly_conn *c);
 /* Opens a packet of `len` bytes without its tag, where it stands. False: a forgery, of which

@@ -60,7 +60,7 @@ int vly_conn_begin_packet(struct vly_conn *c, struct vly_data_header *h)
     return vly_send_keys_for(c->send_keys, h->pn, &h->key_phase);
 }
 
-void vly_conn_seal_later(struct vly_conn *c, uint64_t pn, struct vly_wr *w)
+void vly_conn_seal_later(struct vly_conn *c, uint64_t pn, struct vly_wr *w, struct vly_span lent)
 {
     struct vly_shared *sh = c->sh;
     size_t len = vly_wr_len(w);
@@ -71,8 +71,9 @@ void vly_conn_seal_later(struct vly_conn *c, uint64_t pn, struct vly_wr *w)
                                                    .head = w->start,
                                                    .head_bytes = VLY_DATA_HEADER_BYTES,
                                                    .in = text,
-                                                   .len = len - VLY_DATA_HEADER_BYTES,
-                                                   .out = text};
+                                                   .len = len - VLY_DATA_HEADER_BYTES - lent.len,
+                                                   .out = text,
+                                                   .more = lent};
     w->pos += VLY_TAG_BYTES;
     c->stats.packets_sent++;
     c->stats.bytes_sent += len + VLY_TAG_BYTES;

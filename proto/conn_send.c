@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define PACKET_ITEMS_MAX 32u
+#define LENT_MIN_BYTES 256u  /* less is copied: two parts cost the cipher more than one */
 #define STREAM_PIECE_MIN 32u /* a shorter piece waits for the next packet, unless it is all */
 #define PACING_QUANTUM_NS VLY_US(250) /* at most 4,000 timer ticks a second */
 #define PACING_QUANTUM_MAX_BYTES 32768u
@@ -21,6 +22,10 @@
 /* A packet in the making. */
 struct build {
     struct vly_wr w; /* ends where the tag begins */
+    /* Bytes of a stream that are in the packet, but have not been copied to their place: when it is
+     * at the end of the text, sealing takes them from the stream. */
+    struct vly_span lent;
+    uint8_t *lent_to;
     uint64_t now_ns;
     struct vly_sent_item items[PACKET_ITEMS_MAX];
     unsigned n_items;
@@ -167,6 +172,28 @@ static uint64_t stream_max_end(const struct vly_conn *c, const struct vly_stream
     return by_stream < by_conn ? by_stream : by_conn;
 }
 
+static void lent_copy(struct build *b)
+{
+    if (b->lent.len > 0)
+        memcpy(b->lent_to, b->lent.data, b->lent.len);
+    b->lent.len = 0;
+}
+
+/* The bytes of a STREAM frame whose header was just written. */
+static void write_piece(struct vly_stream *s, const struct vly_send_piece *piece, struct build *b)
+{
+    struct vly_span last;
+
+    assert(!b->w.failed && vly_wr_room(&b->w) >= piece->len);
+    lent_copy(b);
+    last = vly_sendbuf_take(&s->send, piece, b->w.pos);
+    b->w.pos += piece->len;
+    b->lent = last;
+    b->lent_to = b->w.pos - last.len;
+    if (last.len < LENT_MIN_BYTES)
+        lent_copy(b);
+}
+
 /* Writes one STREAM frame, if credit and room allow. Returns false when the packet has no room for
  * more of this stream. */
 static bool write_stream_data(struct vly_conn *c, struct vly_stream *s, struct build *b)
@@ -191,9 +218,7 @@ static bool write_stream_data(struct vly_conn *c, struct vly_stream *s, struct b
     }
     vly_frame_stream_header_encode(&b->w, s->id, piece.offset, piece.len, piece.fin);
     b->frames_sent[piece.fin ? VLY_FRAME_STREAM_FIN : VLY_FRAME_STREAM]++;
-    assert(!b->w.failed && vly_wr_room(&b->w) >= piece.len);
-    vly_sendbuf_take(&s->send, &piece, b->w.pos);
-    b->w.pos += piece.len;
+    write_piece(s, &piece, b);
     if (piece.offset < sent_end) {
         uint64_t again = sent_end - piece.offset;
 
@@ -407,6 +432,7 @@ static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool 
 
     b->n_items = 0;
     b->counted = b->repeats = false;
+    b->lent.len = 0;
     if (may_count)
         maybe_skip(c, b->now_ns);
     if (!packet_begin(c, b->now_ns, &header))
@@ -429,7 +455,9 @@ static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool 
         vly_ackset_sent(&c->ackset);
         c->stats.acks_sent++;
     }
-    vly_conn_seal_later(c, header.pn, &b->w);
+    if (b->lent.len > 0 && b->lent_to + b->lent.len != b->w.pos)
+        lent_copy(b); /* something follows it */
+    vly_conn_seal_later(c, header.pn, &b->w, b->lent);
     packet_record(c, b, (uint32_t)vly_wr_len(&b->w));
     return vly_wr_len(&b->w);
 }
@@ -599,7 +627,7 @@ static bool send_close(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     (void)vly_sentlog_append(&c->log, VLY_SENT_UNCOUNTED, now_ns, 0);
     vly_data_header_encode(&w, &header);
     vly_conn_write_close(c, &w);
-    vly_conn_seal_later(c, header.pn, &w);
+    vly_conn_seal_later(c, header.pn, &w, (struct vly_span){0});
     vly_conn_seal(c);
     batch_add(b, vly_wr_len(&w));
     if (c->close_due_ns == VLY_NEVER && c->close_sent < 3)

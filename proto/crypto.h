@@ -18,7 +18,7 @@
 /* Suite ids on the wire, SPEC 2.1. */
 enum vly_suite { VLY_SUITE_PLAIN = 0x01, VLY_SUITE_AES_256_GCM = 0x02, VLY_SUITE_CHACHA20 = 0x03 };
 
-/* One packet to seal or to open. */
+/* One packet to seal or to open. What a job does not need is zero. */
 struct vly_aead_job {
     uint64_t number; /* packet number: the nonce is the IV with it XORed into its last 8 bytes */
     const uint8_t *head; /* associated data */
@@ -26,7 +26,10 @@ struct vly_aead_job {
     const uint8_t *in; /* seal: `len` bytes of text; open: `len` bytes and VLY_TAG_BYTES of tag */
     size_t len;
     uint8_t *out; /* open: `len` bytes; seal: those and the tag. Is `in` or does not overlap it */
-    bool ok;      /* open: the tag verified; when not, `out` holds nothing of worth */
+    /* Seal: the rest of the text, so that nobody has to copy it behind `in`, which is `out` then.
+     * Does not overlap `out`. Sealing may leave all of the text in `len` and none here. */
+    struct vly_span more;
+    bool ok; /* open: the tag verified; when not, `out` holds nothing of worth */
 };
 
 /* Protection of packets: an AEAD, or the checksum of `plain`. `keys` is `keys_bytes` of memory from

@@ -194,9 +194,11 @@ bool vly_sendbuf_peek(const struct vly_sendbuf *b, uint64_t max_end, size_t max_
     return true;
 }
 
-void vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_piece *piece, uint8_t *dst)
+struct vly_span vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_piece *piece,
+                                 uint8_t *dst)
 {
     uint64_t end = piece->offset + piece->len;
+    struct vly_span last = {0};
 
     assert(piece->offset >= b->base && end <= b->end);
     assert(!piece->fin || (b->fin && end == b->end));
@@ -209,15 +211,17 @@ void vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_piece *piece,
     for (uint64_t at = piece->offset; at < end;) {
         size_t room;
         const uint8_t *src = byte_at(b, at, &room);
-        size_t n = (size_t)vly_min_u64(room, end - at);
 
-        memcpy(dst, src, n);
-        dst += n;
-        at += n;
+        if (last.len > 0)
+            memcpy(dst, last.data, last.len);
+        dst += last.len;
+        last = (struct vly_span){src, (size_t)vly_min_u64(room, end - at)};
+        at += last.len;
     }
     b->sent_end = vly_max_u64(b->sent_end, end);
     if (piece->fin)
         b->fin_pending = false;
+    return last;
 }
 
 /* Acknowledged up to `base` and, with what was acknowledged ahead of it, perhaps beyond. */

@@ -59,8 +59,11 @@ struct vly_send_piece {
 };
 bool vly_sendbuf_peek(const struct vly_sendbuf *b, uint64_t max_end, size_t max_len,
                       struct vly_send_piece *out);
-/* Copies the bytes of the piece just peeked at to `dst` and takes it off `pending`. */
-void vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_piece *piece, uint8_t *dst);
+/* Takes the piece just peeked at off `pending`. Returned is the part of it in its last block, most
+ * often all, where it stands until it is acknowledged or dropped; what is before is copied to
+ * `dst`. */
+struct vly_span vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_piece *piece,
+                                 uint8_t *dst);
 /* The piece was acknowledged. Returns 0 or the range set's error (then nothing changed). */
 VLY_MUST_USE int vly_sendbuf_on_acked(struct vly_sendbuf *b, const struct vly_send_piece *piece);
 /* The piece was lost: what of it is not acknowledged is pending again. */

@@ -61,6 +61,29 @@ static void check_seal(const struct vly_suite_ops *suite, void *keys, const stru
     free(p.out);
 }
 
+/* The same with the text in two parts, wherever it is cut. */
+static void check_seal_in_parts(const struct vly_suite_ops *suite, void *keys,
+                                const struct test_case *c, uint64_t number)
+{
+    size_t step = 1;
+
+    for (size_t cut = 0; step > 0; cut += step) {
+        struct packet p;
+
+        packet_init(&p, c, number, true);
+        step = cut < p.text.len ? 1 + p.text.len / 100 : 0;
+        if (cut > p.text.len)
+            cut = p.text.len;
+        memcpy(p.out, p.text.data, cut);
+        p.job.in = p.out;
+        p.job.len = cut;
+        p.job.more = (struct vly_span){p.text.data + cut, p.text.len - cut};
+        suite->seal(keys, &p.job, 1);
+        assert_memory_equal(p.out, p.sealed.data, p.sealed.len);
+        free(p.out);
+    }
+}
+
 static void check_open(const struct vly_suite_ops *suite, void *keys, const struct test_case *c,
                        uint64_t number)
 {
@@ -91,8 +114,10 @@ static void test_vectors(void **state)
             void *keys = keys_for(suite, c, numbers[k]);
 
             check_open(suite, keys, c, numbers[k]);
-            if (test_case_is(c, "valid"))
+            if (test_case_is(c, "valid")) {
                 check_seal(suite, keys, c, numbers[k]);
+                check_seal_in_parts(suite, keys, c, numbers[k]);
+            }
             check_open(suite, keys, c, numbers[k]); /* whatever the keys have done before */
             test_keys_free(suite, keys);
         }

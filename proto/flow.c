@@ -85,7 +85,7 @@ bool vly_flow_recv_consume(struct vly_flow_recv *f, uint64_t bytes, uint64_t now
     window_tune(f, now_ns, min_rtt_ns);
     /* RULE 33: what is promised is what may still be held, and never more. */
     limit = limit_for(f);
-    step = f->window_bytes / (f->window_bytes == f->window_max_bytes ? 2 : 4);
+    step = f->window_bytes >> (f->window_bytes == f->window_max_bytes ? 1 : 2); /* no division */
     if (limit == f->limit_bytes || limit - f->limit_bytes < step)
         return false;
     f->limit_bytes = limit;

@@ -39,7 +39,7 @@ static int hot_make(struct bench_hot *hot, uint64_t block_bytes)
 bool bench_hot_check(const struct bench_hot *hot, uint64_t offset, struct vly_span data, bool all)
 {
     if (!all && hot->block_bytes >= CHECK_BYTES)
-        return memcmp(hot->bytes + offset % hot->block_bytes, data.data,
+        return memcmp(hot->bytes + bench_hot_index(hot, offset), data.data,
                       data.len < CHECK_BYTES ? data.len : CHECK_BYTES) == 0;
     while (data.len > 0) {
         size_t len;

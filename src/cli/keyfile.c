@@ -122,9 +122,9 @@ int vly_keyfile_make(const char *path, enum vly_keyfile_kind kind, bool replace,
     uint8_t *key = vly_keyfile_key_new();
     char *text = crypto->secret_new(TEXT_BYTES);
 
-    if (err == 0 && (key == NULL || text == NULL))
+    if (err == 0 && (key == NULL || text == NULL)) {
         err = vly_fault_plain(why, VLY_E_NOMEM);
-    if (err == 0) {
+    } else if (err == 0) {
         crypto->random(crypto->random_ctx, key, VLY_SECRET_BYTES);
         file.data = text;
         file.len = write_text(text, kind, key);

@@ -21,6 +21,7 @@ static const struct vly_program volley = {
     .about = "Moves files between two machines over UDP, reliably and encrypted.",
     .examples = "  volley serve /srv/data\n"
                 "  volley get 192.0.2.1/big.iso --accept-new\n",
+    .holds_keys = true,
     .commands = commands,
     .n_commands = sizeof(commands) / sizeof(commands[0]),
 };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #ifndef VLY_VERSION
@@ -95,16 +96,21 @@ static int dispatch(const struct vly_program *p, int argc, char **argv)
     return unknown_command(p, argv[1]);
 }
 
-/* A core dump would hold keys. VOLLEY_CORE=1 is for those who look for a bug. */
-static void forbid_core_dumps(void)
+/* A core dump would hold keys, and so does what a debugger reads. VOLLEY_CORE=1 is for those who
+ * look for a bug. */
+static void hide_memory(const struct vly_program *p)
 {
     const char *allowed = getenv("VOLLEY_CORE");
     struct rlimit limit;
 
-    if ((allowed != NULL && strcmp(allowed, "1") == 0) || getrlimit(RLIMIT_CORE, &limit) != 0)
+    if (allowed != NULL && strcmp(allowed, "1") == 0)
         return;
-    limit.rlim_cur = 0;
-    (void)setrlimit(RLIMIT_CORE, &limit);
+    if (getrlimit(RLIMIT_CORE, &limit) == 0) {
+        limit.rlim_cur = 0;
+        (void)setrlimit(RLIMIT_CORE, &limit);
+    }
+    if (p->holds_keys)
+        (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
 int vly_program_main(const struct vly_program *p, int argc, char **argv)
@@ -112,7 +118,7 @@ int vly_program_main(const struct vly_program *p, int argc, char **argv)
     int code;
 
     (void)setlocale(LC_CTYPE, "");
-    forbid_core_dumps();
+    hide_memory(p);
     /* A reader that goes away is an error to report, and a transfer to end properly. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is then an error like a full disk */

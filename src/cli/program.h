@@ -4,6 +4,7 @@
 #ifndef VLY_CLI_PROGRAM_H
 #define VLY_CLI_PROGRAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct vly_command {
@@ -21,6 +22,9 @@ struct vly_program {
     size_t n_commands;
     /* What runs without a command, or with options alone; NULL: the usage, as an error. */
     int (*run)(int argc, char **argv);
+    /* Other processes of the same user, a debugger for one, may not look into its memory. Not for
+     * one that makes namespaces: the system demands that it can be looked into. */
+    bool holds_keys;
 };
 
 /* The whole of main: finds the command, and reports output that could not be written. */

@@ -9,6 +9,7 @@
 #include "cli/quantity.h"
 #include "crypto/keytext.h"
 #include "file/path.h"
+#include "proto/frame.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -162,9 +163,22 @@ static void on_client_key(void *ctx, const char *client, const uint8_t *key)
     }
 }
 
-static void on_turned_away(void *ctx, const char *client, const char *why)
+/* What a close code means here, where it is known how this end was started. */
+static const char *explain(const struct vly_serve_view *v, const char *why)
+{
+    if (strcmp(why, vly_close_code_text(VLY_CLOSE_SUITE)) == 0)
+        return v->plain ? "it encrypts, but this server was started with --plain"
+                        : "it uses --plain, or no cipher that is allowed here";
+    if (strcmp(why, vly_close_code_text(VLY_CLOSE_METHOD)) == 0)
+        return v->shared_key ? "it does not use --key as this server does"
+                             : "it uses --key, but this server was started without";
+    return why;
+}
+
+static void on_turned_away(void *ctx, const char *client, const char *code_text)
 {
     struct vly_serve_view *v = ctx;
+    const char *why = explain(v, code_text);
 
     if (v->cli.json) {
         json_t *event = vly_json_event("turned_away");
@@ -270,7 +284,11 @@ const struct vly_server_events vly_serve_view_events = {
 void vly_serve_view_open(struct vly_serve_view *v, uv_loop_t *loop, const struct vly_cli *cli,
                          const struct vly_net_args *net)
 {
-    *v = (struct vly_serve_view){.cli = *cli, .quiet = net->quiet, .verbose = net->verbose};
+    *v = (struct vly_serve_view){.cli = *cli,
+                                   .quiet = net->quiet,
+                                   .verbose = net->verbose,
+                                   .plain = net->plain,
+                                   .shared_key = net->keys.key != NULL};
     /* Nothing is drawn through the JSON lines that the terminal shows. */
     vly_progress_open(&v->progress, !net->quiet && !(net->json && isatty(STDOUT_FILENO) == 1));
     v->opened_ns = uv_hrtime();

@@ -15,6 +15,7 @@ struct vly_moving;
 struct vly_serve_view {
     struct vly_cli cli;
     bool quiet, verbose;
+    bool plain, shared_key; /* how the server was started */
     struct vly_progress progress;
     struct vly_meter meter;
     uv_timer_t timer;           /* draws; active only when there are bars */

@@ -491,6 +491,7 @@ int vly_file_client_new(struct vly_file_client **out, const struct vly_file_clie
     c->recursive = opt->recursive;
     c->over_tcp = opt->transport.carrier == VLY_CARRIER_TCP;
     c->plain = opt->transport.plain;
+    c->shared_key = opt->transport.security != NULL && opt->transport.security->psk != NULL;
     c->timeout_ns = opt->transport.timeout_ns != 0 ? opt->transport.timeout_ns : VLY_S(10);
     c->root.fd = c->tree.root.fd = -1;
     c->budget.left_bytes = VLY_CLIENT_BUFFER_BYTES;

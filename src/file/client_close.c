@@ -46,6 +46,18 @@ static void record_silence(struct vly_file_client *c, int err)
                           c->server_name, timeout_s);
 }
 
+/* A key at one end alone, or another one at each. */
+static void record_no_proof(struct vly_file_client *c, const char *reason)
+{
+    char text[VLY_FAULT_TEXT / 2];
+
+    vly_escape_text(text, sizeof text, vly_span_str(reason));
+    vly_client_record(c, VLY_E_AUTH, "%s: %s; %s", c->server_name,
+                      text[0] != '\0' ? text : vly_err_text(VLY_E_AUTH),
+                      c->shared_key ? "--key needs the same file at both ends"
+                                    : "if it was started with --key, give the same file here");
+}
+
 /* The server's key is not the known one, or none is known. */
 static void record_disbelief(struct vly_file_client *c, int err)
 {
@@ -78,6 +90,8 @@ void vly_client_record_close(struct vly_file_client *c, int err, uint64_t code, 
                           "%s has no kind of encryption in common with this end; was it started "
                           "with --plain? Restart it without",
                           name);
+    else if (err == VLY_E_AUTH)
+        record_no_proof(c, reason);
     else
         record_by_server(c, err, code, reason);
 }

@@ -75,7 +75,7 @@ struct vly_file_client {
     char *where;       /* owned; PUT: remote, tidy */
     bool where_is_dir; /* it ended in '/', or has to be one */
     uint64_t timeout_ns;
-    bool over_tcp, plain;
+    bool over_tcp, plain, shared_key;
     /* GET */
     struct vly_root root; /* where files go; fd -1: standard output */
     char *dest_name;      /* owned; NULL: into the root under their own names */

@@ -392,6 +392,9 @@ int vly_driver_open(struct vly_driver **out, uv_loop_t *loop, const struct socka
     return 0;
 
 fail:
+    /* Now, not when the handles are closed: the caller frees what the endpoint borrows. */
+    vly_endpoint_free(d->ep);
+    d->ep = NULL;
     driver_discard(d);
     return err;
 }

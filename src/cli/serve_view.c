@@ -285,10 +285,10 @@ void vly_serve_view_open(struct vly_serve_view *v, uv_loop_t *loop, const struct
                          const struct vly_net_args *net)
 {
     *v = (struct vly_serve_view){.cli = *cli,
-                                   .quiet = net->quiet,
-                                   .verbose = net->verbose,
-                                   .plain = net->plain,
-                                   .shared_key = net->keys.key != NULL};
+                                 .quiet = net->quiet,
+                                 .verbose = net->verbose,
+                                 .plain = net->plain,
+                                 .shared_key = net->keys.key != NULL};
     /* Nothing is drawn through the JSON lines that the terminal shows. */
     vly_progress_open(&v->progress, !net->quiet && !(net->json && isatty(STDOUT_FILENO) == 1));
     v->opened_ns = uv_hrtime();

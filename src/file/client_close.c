@@ -24,7 +24,8 @@ static void record_by_server(struct vly_file_client *c, int err, uint64_t code, 
     if (err == VLY_E_CLOSED && code != 0 && code != VLY_WIRE_CANCELLED)
         err = vly_err_from_wire(code);
     vly_escape_text(text, sizeof text, vly_span_str(reason));
-    vly_client_record(c, err, "%s: %s", c->server_name, text[0] != '\0' ? text : vly_err_text(err));
+    vly_client_record(c, err, err == VLY_E_LOST ? "the connection to %s was lost: %s" : "%s: %s",
+                      c->server_name, text[0] != '\0' ? text : vly_err_text(err));
 }
 
 static void record_silence(struct vly_file_client *c, int err)

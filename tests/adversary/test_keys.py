@@ -246,4 +246,4 @@ def wrong_keys(it):
 
 
 if __name__ == "__main__":
-    main(Keys, sealed_only=True)
+    main(Keys)

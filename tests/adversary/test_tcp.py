@@ -316,4 +316,4 @@ def never_read(it):
 
 
 if __name__ == "__main__":
-    main(Tcp, sealed_only=True)
+    main(Tcp)

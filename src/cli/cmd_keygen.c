@@ -104,7 +104,7 @@ static int write_public(const char *path, const uint8_t key[VLY_PUBLIC_KEY_BYTES
 static int fail(const struct vly_cli *cli, const struct vly_fault *why)
 {
     return vly_cli_fail(cli, why->err, "%s%s", why->text,
-                        why->err == VLY_E_EXISTS ? "; --force replaces it" : "");
+                        why->err == VLY_E_EXISTS ? "; --force replaces a key" : "");
 }
 
 static int make_identity(const struct vly_cli *cli, const char *path, bool replace)

@@ -120,15 +120,28 @@ static int read_own_key(struct vly_protection *p, const char *file, enum vly_end
     return err;
 }
 
+/* What to do about a key that cannot be read, where the error alone does not say it. */
+static const char *advice(const struct vly_key_args *args, enum vly_end end, int err)
+{
+    if (args->key != NULL)
+        return err == VLY_E_NOT_FOUND ? "; 'volley keygen --psk' makes one" : "";
+    if (end == VLY_END_SERVER && args->identity == NULL && err != VLY_E_MALFORMED)
+        return "; --host-key names another place for the server's key";
+    return end == VLY_END_CLIENT && err == VLY_E_NOT_FOUND ? "; 'volley keygen' makes one" : "";
+}
+
 static int open_all(struct vly_protection *p, const struct vly_key_args *args, enum vly_end end,
                     struct vly_fault *why)
 {
     int err = args->key != NULL ? vly_keyfile_read(args->key, VLY_KEYFILE_SHARED, &p->psk, why)
                                 : read_own_key(p, args->identity, end, why);
+    struct vly_fault reason;
 
-    if (err == 0 && args->keylog != NULL)
-        err = vly_keylog_open(args->keylog, &p->keylog, why);
-    return err;
+    if (err != 0) {
+        reason = *why;
+        return vly_fault_set(why, err, "%s%s", reason.text, advice(args, end, err));
+    }
+    return args->keylog != NULL ? vly_keylog_open(args->keylog, &p->keylog, why) : 0;
 }
 
 int vly_protection_open(struct vly_protection *p, const struct vly_cli *cli,

@@ -5,7 +5,7 @@ volley.lua - Volley for Wireshark and tshark 4.0 and later, written from SPEC.md
     wireshark -X lua_script:proto/volley.lua            (keylog: Preferences, Protocols, VOLLEY)
 
 Everything in clear is shown: the packets of SPEC 2, the handshake of 3, the records of 13. What is sealed is opened with
-the key log that `--keylog FILE` writes (SPEC, appendix "Key log"); the environment variable VOLLEY_KEYLOG names
+the key log that `--keylog FILE` writes (SPEC appendix B); the environment variable VOLLEY_KEYLOG names
 it as well. Every tag is verified; what does not verify is not shown as frames.
 
 Wireshark hands no cipher to Lua, so AES-256-GCM and ChaCha20-Poly1305 stand here: good for reading captures, some
@@ -908,6 +908,7 @@ local function way_of(pinfo)
     local back = ("%s:%d>%s:%d"):format(tostring(pinfo.dst), pinfo.dst_port, tostring(pinfo.src), pinfo.src_port)
     ways[name] = ways[name] or {}
     ways[name].is_server = ways[back] ~= nil and ways[back].is_client
+    ways[name].back = ways[back]
     return ways[name]
 end
 
@@ -935,7 +936,7 @@ local function preface(tvb, at, length, tree, way)
         way.method = r:int(branch, "handshake.method", 1)
         message(r, branch, way.method, 1)
     else
-        branch:add(f["handshake.payload"], r:range(r:left()))
+        message(r, branch, way.back and way.back.method, 2)
     end
 end
 

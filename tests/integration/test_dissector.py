@@ -29,6 +29,7 @@ TSHARK = shutil.which("tshark")
 FRAMES = {int(value, 16): name for name, value in
           re.findall(r"VLY_FRAME\((\w+), (0x\w+)", (SRC / "proto" / "frame.def").read_text())}
 LINKTYPE_IPV4 = 228
+CONTENT = 150_000  # bytes of a captured transfer
 OPENED, CHECKED, BAD, NO_KEY = "1234"  # volley.tag.status
 
 
@@ -239,7 +240,7 @@ class Capture:
 class CapturedTransfer(Case):
     def transfer(self, serve_options, get_options):
         """Downloads one file; returns what either end counted and the capture."""
-        self.file("root/data.bin", 400_000)
+        self.file("root/data.bin", CONTENT)
         environment = {**os.environ, "VOLLEY_HOME": str(self.dir / "home")}
         server = self.start("serve", self.root, "--json", "--listen", "127.0.0.1", "--port", 0, *serve_options,
                             env=environment)
@@ -258,11 +259,11 @@ class CapturedTransfer(Case):
             capture.finish()
         return result.events[-1], disconnect, path
 
-    def assert_frames(self, client, server, path, **options):
-        """The capture holds the frames that both ends counted, type by type."""
+    def assert_frames(self, client, server, path, *more, **options):
+        """The capture holds the frames that both ends counted, type by type. Returns `more` fields."""
         seen = collections.defaultdict(collections.Counter)
-        for cid, types, status, bad in fields(path, "volley.cid", "volley.frame.type", "volley.tag.status",
-                                              "volley.malformed", **options):
+        rows = fields(path, "volley.cid", "volley.frame.type", "volley.tag.status", "volley.malformed", *more, **options)
+        for cid, types, status, bad, *_ in rows:
             self.assertEqual(bad, "")
             self.assertNotIn(BAD, status.split(","))
             self.assertNotIn(NO_KEY, status.split(","))
@@ -275,11 +276,55 @@ class CapturedTransfer(Case):
         self.assertEqual(sent_by_server, client["frames"]["received"])
         self.assertEqual(sent_by_client, client["frames"]["sent"])
         self.assertEqual(sent_by_client, server["frames"]["received"])
-        self.assertGreaterEqual(sent_by_server["STREAM"], 400_000 // 1472)
+        self.assertGreaterEqual(sent_by_server["STREAM"], CONTENT // 1472)
+        return [row[4:] for row in rows]
 
     def test_plain(self):
         client, server, path = self.transfer(["--plain"], ["--plain"])
         self.assert_frames(client, server, path)
+
+    def sealed(self, serve_options, get_options):
+        """The transfer with a key log; whoever lacks it reads the handshake, and no frame."""
+        keylog = self.dir / "keys.log"
+        client, server, path = self.transfer(serve_options, [*get_options, "--keylog", keylog])
+        rows = self.assert_frames(client, server, path, "volley.suite", "volley.generation", keylog=keylog)
+        opened = {suite for suites, generation in rows if generation for suite in suites.split(",")}
+        self.assertEqual(opened, {{"aes-256-gcm": "0x02", "chacha20-poly1305": "0x03"}[client["suite"]]})
+        closed = fields(path, "volley.type", "volley.handshake.method", "volley.handshake.ephemeral", "volley.handshake.static",
+                        "volley.handshake.payload", "volley.frame.type", "volley.tag.status")
+        data = [row for row in closed if row[0].startswith("0x4")]
+        self.assertEqual({row[5] for row in data}, {""})
+        self.assertEqual({status for row in data for status in row[6].split(",")}, {NO_KEY})
+        return [row[:5] for row in closed]
+
+    def test_sealed_with_keys(self):
+        """HELLO, RETRY, HELLO, ACCEPT, FINISH, with what SPEC 3.1 puts into them."""
+        rows = self.sealed([], ["--accept-new", "--suite", "aes-256-gcm"])
+        self.assertEqual([row[0] for row in rows[:5]], ["0x01", "0x02", "0x01", "0x03", "0x04"])
+        hello, accept, finish = rows[2], rows[3], rows[4]
+        self.assertEqual((hello[1], len(hello[2]), hello[3:]), ("1", 64, ["", ""]))
+        self.assertEqual((accept[1], len(accept[2]), len(accept[3])), ("", 64, 96))
+        self.assertEqual((finish[1], finish[2], len(finish[3])), ("", "", 96))
+        self.assertNotEqual(hello[2], accept[2])
+        self.assertTrue(accept[4] and finish[4])
+
+    def test_sealed_with_a_shared_key(self):
+        key = self.dir / "psk"
+        made = volley("keygen", "--psk", "--output", key)
+        self.assertEqual(made.code, OK, made.err)
+        rows = self.sealed(["--key", key], ["--key", key, "--suite", "chacha20-poly1305"])
+        self.assertEqual(rows[0][1], "2")
+        self.assertNotIn("0x04", {row[0] for row in rows})
+        self.assertEqual({row[3] for row in rows}, {""})
+
+    def test_sealed_over_tcp(self):
+        """Blocks, and nothing in clear behind the handshake."""
+        _, _, path = self.transfer(["--tcp"], ["--tcp", "--accept-new"])
+        rows = fields(path, "volley.record.type", "volley.block.length", "volley.malformed", "volley.handshake.ephemeral",
+                      "volley.handshake.static")
+        self.assertEqual({row[0] + row[2] for row in rows}, {""})
+        self.assertGreater(sum(int(n) for row in rows if row[1] for n in row[1].split(",")), CONTENT)
+        self.assertEqual([row[3] != "" for row in rows if row[3] or row[4]], [True, True, False])
 
     def test_plain_over_tcp(self):
         _, _, path = self.transfer(["--plain", "--tcp"], ["--plain", "--tcp"])
@@ -288,7 +333,7 @@ class CapturedTransfer(Case):
         content = sum(len(data) // 2 for row in rows for data in row[3].split(","))
         self.assertEqual({row[2] for row in rows}, {""})
         self.assertEqual([row[1] for row in rows if row[1]], ["0x01", "0x01"])
-        self.assertGreater(content, 400_000)
+        self.assertGreater(content, CONTENT)
         self.assertGreaterEqual(types["0x01"], 3)
         self.assertEqual(types["0x07"], 1)
 

@@ -381,7 +381,7 @@ static void test_hostile_flood_of_connections(void **state)
     size_t full_bytes;
 
     (void)state;
-    cfg.max_conns = 50;
+    cfg.max_conns = 400;
     p = pair_new(NULL, &cfg);
     raw_connect(&honest, p, NULL, NULL);
     for (unsigned i = 0; i < 500; i++) {
@@ -391,8 +391,8 @@ static void test_hostile_flood_of_connections(void **state)
         raw_hello(&r, NULL, 0);
         raw_take(&r);
         assert_int_equal(r.seen.handshake[VLY_PACKET_ACCEPT], 1);
-        assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns, 1 + (i < 12 ? i + 1 : 12));
-        if (i == 12)
+        assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns, 1 + (i < 100 ? i + 1 : 100));
+        if (i == 100)
             full_bytes = server(p)->alloc.max_bytes;
     }
     assert_int_equal(server(p)->alloc.max_bytes, full_bytes);
@@ -401,6 +401,29 @@ static void test_hostile_flood_of_connections(void **state)
     assert_alive(&r);
     raw_run(&r, VLY_S(11));
     assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns, 2);
+    pair_free(p);
+}
+
+/* Those that a small server has room for may all begin at once. */
+static void test_hostile_flood_of_friends(void **state)
+{
+    struct vly_endpoint_config cfg = pair_config(PAIR_SERVER);
+    struct pair *p;
+
+    (void)state;
+    cfg.max_conns = 23;
+    p = pair_new(NULL, &cfg);
+    for (unsigned i = 0; i < 23; i++) {
+        struct raw r;
+
+        raw_init(&r, p, PAIR_SERVER, NULL);
+        raw_hello(&r, NULL, 0);
+        raw_take(&r);
+        raw_hello(&r, NULL, 0);
+        raw_take(&r);
+        assert_int_equal(r.seen.handshake[VLY_PACKET_ACCEPT], 1);
+        assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns, i + 1);
+    }
     pair_free(p);
 }
 
@@ -505,6 +528,7 @@ int main(void)
         cmocka_unit_test(test_hostile_flood_every_other_number),
         cmocka_unit_test(test_hostile_flood_replay),
         cmocka_unit_test(test_hostile_flood_of_connections),
+        cmocka_unit_test(test_hostile_flood_of_friends),
         cmocka_unit_test(test_hostile_flood_of_a_small_server),
         cmocka_unit_test(test_hostile_flood_of_a_full_server),
         cmocka_unit_test(test_hostile_flood_of_garbage),

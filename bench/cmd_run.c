@@ -15,9 +15,9 @@
 #define INTERVAL_FOR_PEOPLE_NS VLY_S(1)
 
 struct run_args {
-    bool tcp, tls, udp_raw, volley;
-    bool reverse, bidir, verify, json, quiet, plain;
-    const char *cc, *io;
+    bool tcp, tls, udp_raw, volley, volley_plain, volley_tcp;
+    bool reverse, bidir, verify, json, quiet;
+    const char *cc, *io, *suite, *crypto;
     uint64_t port, duration_ns, bytes, parallel, warmup_ns, interval_ns, timeout_ns;
     uint64_t rate_bytes_per_s, mss_bytes, block_bytes, window_bytes;
 };
@@ -31,7 +31,11 @@ static const struct vly_opt protocol_opts[] = {
     {"udp-raw", 0, VLY_OPT_FLAG, RUN(udp_raw), NULL,
      "UDP without any reliability: the ceiling; what is lost is lost", 0, 0},
     {"volley", 0, VLY_OPT_FLAG, RUN(volley), NULL,
-     "Volley, not encrypted since that is not built yet (default)", 0, 0},
+     "Volley, encrypted (default); the server makes a key for each run", 0, 0},
+    {"volley-plain", 0, VLY_OPT_FLAG, RUN(volley_plain), NULL,
+     "Volley without encryption: what that costs", 0, 0},
+    {"volley-tcp", 0, VLY_OPT_FLAG, RUN(volley_tcp), NULL,
+     "Volley over TCP, encrypted: what its own transport is worth", 0, 0},
 };
 
 static const struct vly_opt run_opts[] = {
@@ -73,8 +77,10 @@ static const struct vly_opt net_opts[] = {
     {"timeout", 0, VLY_OPT_DURATION, RUN(timeout_ns), "TIME",
      "give up after so long without a sign of the other end (default: 10s)", VLY_MS(100),
      VLY_S(3600)},
-    {"plain", 0, VLY_OPT_FLAG, RUN(plain), NULL, "without encryption, as volley runs now anyway", 0,
-     0},
+    {"suite", 0, VLY_OPT_CHOICE, RUN(suite), "auto|aes-256-gcm|chacha20-poly1305",
+     "how volley and volley-tcp encrypt (default: auto)", 0, 0},
+    {"crypto", 0, VLY_OPT_CHOICE, RUN(crypto), "auto|openssl|ipsec-mb",
+     "and who computes that, at both ends (default: auto)", 0, 0},
 };
 
 static const struct vly_opt_set run_set = {
@@ -94,11 +100,22 @@ static const struct vly_opt_set run_set = {
 
 static bool protocol_of(const struct run_args *args, enum bench_protocol *out)
 {
-    *out = args->tcp       ? BENCH_TCP
-           : args->tls     ? BENCH_TLS
-           : args->udp_raw ? BENCH_UDP_RAW
-                           : BENCH_VOLLEY;
-    return args->tcp + args->tls + args->udp_raw + args->volley <= 1;
+    *out = args->tcp            ? BENCH_TCP
+           : args->tls          ? BENCH_TLS
+           : args->udp_raw      ? BENCH_UDP_RAW
+           : args->volley_plain ? BENCH_VOLLEY_PLAIN
+           : args->volley_tcp   ? BENCH_VOLLEY_TCP
+                                : BENCH_VOLLEY;
+    return args->tcp + args->tls + args->udp_raw + args->volley + args->volley_plain +
+               args->volley_tcp <=
+           1;
+}
+
+/* A choice of the command line, "" for auto. They fit. */
+static void choice_set(char *out, size_t cap, const char *choice)
+{
+    if (choice != NULL && strcmp(choice, "auto") != 0)
+        (void)snprintf(out, cap, "%s", choice);
 }
 
 static void request_fill(struct bench_request *r, const struct run_args *args)
@@ -122,8 +139,9 @@ static void request_fill(struct bench_request *r, const struct run_args *args)
     r->window_bytes = args->window_bytes;
     if (args->cc != NULL)
         (void)snprintf(r->cc, sizeof(r->cc), "%s", args->cc);
-    if (args->io != NULL && strcmp(args->io, "auto") != 0)
-        (void)snprintf(r->io, sizeof(r->io), "%s", args->io);
+    choice_set(r->io, sizeof(r->io), args->io);
+    choice_set(r->suite, sizeof(r->suite), args->suite);
+    choice_set(r->crypto, sizeof(r->crypto), args->crypto);
 }
 
 /* Returns 0 or an exit code. */
@@ -132,7 +150,7 @@ static int request_of(const struct vly_cli *cli, const struct run_args *args,
 {
     bench_request_init(r);
     if (!protocol_of(args, &r->protocol))
-        return vly_cli_usage(cli, "one of --tcp, --tls, --udp-raw and --volley can run at a time");
+        return vly_cli_usage(cli, "one protocol can run at a time");
     if (args->duration_ns != 0 && args->bytes != 0)
         return vly_cli_usage(cli, "-t and -n do not go together");
     if (args->cc != NULL && (*args->cc == '\0' || strlen(args->cc) >= sizeof(r->cc)))

@@ -64,6 +64,8 @@ json_t *bench_sample_to_json(const struct bench_sample *s)
                                isnan(goodput) ? json_null() : json_real(goodput));
     bad |= json_object_set_new(o, "cc", json_string(s->cc));
     bad |= json_object_set_new(o, "io", json_string(s->io));
+    bad |= json_object_set_new(o, "suite", json_string(s->suite));
+    bad |= json_object_set_new(o, "crypto", json_string(s->crypto));
     if (s->intervals != NULL)
         bad |= json_object_set(o, "intervals", s->intervals);
     else
@@ -108,6 +110,9 @@ int bench_sample_from_json(struct bench_sample *s, const json_t *object)
         !text_of(object, "cc", s->cc, sizeof(s->cc)) ||
         !text_of(object, "io", s->io, sizeof(s->io)))
         return VLY_E_MALFORMED;
+    /* Results that were made before anything was encrypted have neither. */
+    (void)text_of(object, "suite", s->suite, sizeof(s->suite));
+    (void)text_of(object, "crypto", s->crypto, sizeof(s->crypto));
     s->err = strcmp(code, "OK") == 0 ? 0 : bench_err_of(code);
 #define X(name, text)                                                 \
     {                                                                 \

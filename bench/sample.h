@@ -41,6 +41,8 @@ struct bench_sample {
 #undef X
     char cc[16];       /* the congestion control that was in use, as the system names it; "" none */
     char io[16];       /* how packets were moved: "gso", "tcp", "sendfile"; "" not known */
+    char suite[24];    /* what encrypted it, "aes-256-gcm", "plain"; "" not known */
+    char crypto[16];   /* and who computed that: "openssl", "ipsec-mb" */
     json_t *intervals; /* owned array, or NULL: one object for each interval, "interval" of
                           bench/schema/result.schema.json */
 };
@@ -56,7 +58,8 @@ double bench_sample_goodput(const struct bench_sample *s);
 /* CPU seconds of both ends per 10^9 bytes, softirq left out; NAN when not known. */
 double bench_sample_cpu_per_gb(const struct bench_sample *s);
 
-/* A new object, NULL when out of memory: every figure by its name, "cc", "io", "intervals",
+/* A new object, NULL when out of memory: every figure by its name, "cc", "io", "suite",
+ * "crypto", "intervals",
  * "goodput_bits_per_s", "error":{"code":"OK","message":""}. */
 json_t *bench_sample_to_json(const struct bench_sample *s);
 /* The error of that name, VLY_E_FAILED when there is none: never 0. */

@@ -85,6 +85,8 @@ static const struct bench_flow_ops *ops_of(enum bench_protocol protocol)
     case BENCH_UDP_RAW:
         return &bench_flow_udp_raw;
     case BENCH_VOLLEY:
+    case BENCH_VOLLEY_PLAIN:
+    case BENCH_VOLLEY_TCP:
         break;
     }
     return &bench_flow_volley;

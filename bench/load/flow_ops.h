@@ -25,7 +25,7 @@ struct bench_flow_ops;
 struct bench_flow_state {
     uint64_t cwnd_bytes, smoothed_rtt_ns, in_flight_bytes; /* of all its streams; RTT: their mean */
     uint64_t retransmits, packets_sent, kernel_drops;      /* since the beginning */
-    char cc[16], io[16];
+    char cc[16], io[16], suite[24], crypto[16];
 };
 
 /* The block that is sent again and again. Byte i of a stream is byte i % block_bytes of it. */
@@ -39,7 +39,8 @@ struct bench_flow_setup {
     uv_loop_t *loop;
     const struct bench_request *request; /* these three are borrowed for the flow's life */
     const struct bench_token *token;
-    uint16_t *ports; /* BENCH_CONNS_MAX of them: where the server listens; it fills them in */
+    uint16_t *ports;     /* BENCH_CONNS_MAX of them: where the server listens; it fills them in */
+    uint8_t *server_key; /* 32 bytes: the server's public key, where it has one; it fills it in */
     bool server;
     struct sockaddr_storage at; /* server: to listen at, its port is ignored; client: the server */
 };

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
+#include <stdio.h>
 
 static SSL *ssl_of(const struct stream_conn *conn)
 {
@@ -124,6 +125,13 @@ static const struct bench_wire tls_wire = {
     .pending = wire_pending,
 };
 
+static void flow_state(const struct bench_flow *f, enum bench_way way, struct bench_flow_state *out)
+{
+    flow_stream_state(f, way, out);
+    (void)snprintf(out->suite, sizeof(out->suite), "aes-128-gcm");
+    (void)snprintf(out->crypto, sizeof(out->crypto), "openssl");
+}
+
 static int flow_open(struct bench_flow *f, struct vly_fault *why)
 {
     return flow_stream_open(f, why, &tls_wire);
@@ -135,7 +143,7 @@ const struct bench_flow_ops bench_flow_tls = {
     .open = flow_open,
     .start = flow_stream_start,
     .halt = flow_stream_halt,
-    .state = flow_stream_state,
+    .state = flow_state,
     .close = flow_stream_close,
     .fini = flow_stream_fini,
 };

@@ -1,5 +1,8 @@
 /*
- * flow_volley - byte streams over the engine, as its users see it: one stream a connection.
+ * flow_volley - byte streams over our own links, as file code sees them: one stream a connection.
+ *
+ * The carrier is UDP, sealed or plain, or TCP, sealed. The server makes a key for the run, which
+ * the control connection tells the client.
  *
  * The sender copies its block into the room the engine gives, as an application does; the receiver
  * takes data in any order and gives the credit back at once. The stream begins with the preamble;
@@ -7,8 +10,11 @@
  */
 #include "bench/load/flow_ops.h"
 #include "bench/load/load.h"
+#include "crypto/crypto.h"
 #include "file/path.h"
-#include "net/driver.h"
+#include "net/clock.h"
+
+#include <volley/transport.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +40,7 @@ struct volley_conn {
 
 struct volley_flow {
     struct bench_flow base;
-    struct vly_driver *driver; /* NULL: not open, or closed */
+    struct vly_transport *transport; /* NULL: not open, or closed */
     bool started;
     struct volley_conn *conns; /* owned */
     size_t n_slots;
@@ -271,26 +277,73 @@ static int on_accept(void *ctx, struct vly_link *link)
     return VLY_E_BUSY;
 }
 
-static struct vly_driver_options driver_options(struct volley_flow *flow)
+static const char *unless_empty(const char *text)
 {
-    const struct bench_request *r = flow->base.setup.request;
-    struct vly_driver_options o = {.allow_plain = true, .reject_code = CODE_REFUSED};
+    return text[0] != '\0' ? text : NULL;
+}
 
-    o.conn.cc = vly_cc_find(r->cc[0] != '\0' ? r->cc : "cubic");
-    o.conn.rate_bytes_per_s = r->rate_bytes_per_s / r->parallel;
-    o.conn.max_datagram_bytes = (uint32_t)r->mss_bytes;
-    o.conn.window_max_bytes = r->window_bytes;
-    o.conn.send_buffer_max_bytes = r->window_bytes;
-    o.conn.handshake_timeout_ns = r->timeout_ns;
-    o.conn.answer_timeout_ns = r->timeout_ns;
-    o.conn.application = APPLICATION;
-    if (r->io[0] != '\0')
-        (void)vly_io_parse(r->io, &o.udp.io);
-    o.is_server = flow->base.setup.server;
-    o.max_conns = flow->n_slots;
-    o.on_accept = on_accept;
-    o.ctx = flow;
-    return o;
+static struct vly_transport_options options(const struct bench_request *r,
+                                            const struct vly_security *security)
+{
+    bool tcp = r->protocol == BENCH_VOLLEY_TCP;
+
+    return (struct vly_transport_options){
+        .size = sizeof(struct vly_transport_options),
+        .plain = !bench_protocol_is_sealed(r->protocol),
+        .security = security,
+        .cc = tcp ? NULL : unless_empty(r->cc),
+        .tcp_cc = tcp ? unless_empty(r->cc) : NULL,
+        .io = unless_empty(r->io),
+        .rate_bytes_per_s = r->rate_bytes_per_s / r->parallel,
+        .max_datagram_bytes = (uint32_t)r->mss_bytes,
+        .window_bytes = r->window_bytes,
+        .timeout_ns = r->timeout_ns,
+        .carrier = tcp ? VLY_CARRIER_TCP : VLY_CARRIER_UDP,
+    };
+}
+
+/* `secret` has room for the server's key. */
+static struct vly_security security(const struct bench_flow *f, uint8_t secret[VLY_KEY_BYTES])
+{
+    const struct bench_request *r = f->setup.request;
+    const struct vly_crypto *crypto = vly_crypto_system();
+    struct vly_security s = {
+        .size = sizeof(s), .suite = unless_empty(r->suite), .crypto = unless_empty(r->crypto)};
+
+    if (!f->setup.server) {
+        s.server_key = f->setup.server_key;
+        return s;
+    }
+    crypto->random(crypto->random_ctx, secret, VLY_KEY_BYTES);
+    crypto->x25519_public(f->setup.server_key, secret);
+    s.secret_key = secret;
+    return s;
+}
+
+static int open_transport(struct volley_flow *flow, const struct sockaddr *at)
+{
+    const struct bench_flow *f = &flow->base;
+    uint8_t secret[VLY_KEY_BYTES];
+    bool sealed = bench_protocol_is_sealed(f->setup.request->protocol);
+    struct vly_security who = {0};
+    struct vly_transport_spec spec = {
+        .size = sizeof(spec),
+        .application = APPLICATION,
+        .bind = at,
+        .is_server = f->setup.server,
+        .max_links = flow->n_slots,
+        .on_accept = on_accept,
+        .ctx = flow,
+        .reject_code = CODE_REFUSED,
+    };
+    int err;
+
+    if (sealed)
+        who = security(f, secret);
+    spec.options = options(f->setup.request, sealed ? &who : NULL);
+    err = vly_transport_open(&flow->transport, f->setup.loop, &spec);
+    vly_crypto_system()->wipe(secret, sizeof(secret));
+    return err;
 }
 
 static int connect_all(struct volley_flow *flow, struct vly_fault *why)
@@ -300,7 +353,7 @@ static int connect_all(struct volley_flow *flow, struct vly_fault *why)
     (void)bench_sockaddr_port(&at, flow->base.setup.ports[0]);
     for (unsigned i = 0; i < flow->base.n_conns; i++) {
         struct vly_link *link;
-        int err = vly_driver_connect(flow->driver, (const struct sockaddr *)&at, &link);
+        int err = vly_transport_connect(flow->transport, (const struct sockaddr *)&at, &link);
 
         if (err != 0)
             return vly_fault_set(why, err, "cannot open a data connection: %s", vly_err_text(err));
@@ -314,7 +367,6 @@ static int flow_open(struct bench_flow *f, struct vly_fault *why)
 {
     struct volley_flow *flow = (struct volley_flow *)f;
     struct sockaddr_storage at = {.ss_family = f->setup.at.ss_family};
-    struct vly_driver_options options;
     int err;
 
     flow->n_slots = f->n_conns + (f->setup.server ? BENCH_STRANGERS_MAX : 0);
@@ -327,14 +379,14 @@ static int flow_open(struct bench_flow *f, struct vly_fault *why)
         at = f->setup.at;
         (void)bench_sockaddr_port(&at, 0);
     }
-    options = driver_options(flow);
-    err = vly_driver_open(&flow->driver, f->setup.loop, (const struct sockaddr *)&at, &options);
+    err = open_transport(flow, (const struct sockaddr *)&at);
     if (err != 0)
-        return vly_fault_set(why, err, "cannot open a UDP socket: %s", vly_err_text(err));
+        return vly_fault_set(why, err, "cannot open a %s socket: %s",
+                             f->setup.request->protocol == BENCH_VOLLEY_TCP ? "TCP" : "UDP",
+                             vly_err_text(err));
     if (!f->setup.server)
         return connect_all(flow, why);
-    vly_udp_local(vly_driver_socket(flow->driver), &at);
-    f->setup.ports[0] = bench_sockaddr_port_of(&at);
+    f->setup.ports[0] = vly_transport_port(flow->transport);
     return 0;
 }
 
@@ -368,35 +420,46 @@ static void flow_halt(struct bench_flow *f, enum bench_way way)
 
 /* ---- figures ---- */
 
+/* Adds what one link of the sending end counted. */
+static void state_add(struct bench_flow_state *out, const struct vly_link_stats *s, bool first)
+{
+    if (first)
+        out->cwnd_bytes = out->smoothed_rtt_ns = out->retransmits = out->packets_sent = 0;
+    out->cwnd_bytes += s->cwnd_bytes;
+    out->smoothed_rtt_ns += s->smoothed_rtt_ns;
+    out->retransmits += s->retransmits;
+    out->packets_sent += s->packets_sent;
+    (void)snprintf(out->io, sizeof(out->io), "%s", s->io);
+    (void)snprintf(out->cc, sizeof(out->cc), "%s", s->cc);
+    (void)snprintf(out->suite, sizeof(out->suite), "%s", s->suite != NULL ? s->suite : "");
+    (void)snprintf(out->crypto, sizeof(out->crypto), "%s", s->crypto != NULL ? s->crypto : "");
+}
+
 static void flow_state(const struct bench_flow *f, enum bench_way way, struct bench_flow_state *out)
 {
     const struct volley_flow *flow = (const struct volley_flow *)f;
-    struct vly_udp_stats udp;
+    bool datagrams = f->setup.request->protocol != BENCH_VOLLEY_TCP;
+    uint64_t drops = 0;
     unsigned n = 0;
 
-    vly_udp_stats(vly_driver_socket(flow->driver), &udp);
-    out->kernel_drops = udp.kernel_drops;
     for (size_t i = 0; i < flow->n_slots; i++) {
         const struct volley_conn *c = &flow->conns[i];
         struct vly_link_stats s;
 
-        if (!c->joined || c->link == NULL || bench_flow_way(f, c->number) != way ||
-            !bench_flow_sends(f, c->number))
+        if (!c->joined || c->link == NULL || bench_flow_way(f, c->number) != way)
             continue;
-        if (n++ == 0)
-            out->cwnd_bytes = out->smoothed_rtt_ns = out->retransmits = out->packets_sent = 0;
         c->link->ops->stats(c->link, &s);
-        out->cwnd_bytes += s.cwnd_bytes;
-        out->smoothed_rtt_ns += s.smoothed_rtt_ns;
-        out->retransmits += s.retransmits;
-        out->packets_sent += s.packets_sent;
-        (void)snprintf(out->io, sizeof(out->io), "%s", s.io);
+        if (s.kernel_drops_local > drops) /* all have the same socket */
+            drops = s.kernel_drops_local;
+        if (bench_flow_sends(f, c->number))
+            state_add(out, &s, n++ == 0);
     }
-    if (n == 0)
-        return;
-    out->smoothed_rtt_ns /= n;
-    (void)snprintf(out->cc, sizeof(out->cc), "%s",
-                   f->setup.request->cc[0] != '\0' ? f->setup.request->cc : "cubic");
+    if (datagrams)
+        out->kernel_drops = drops;
+    if (n > 0)
+        out->smoothed_rtt_ns /= n;
+    if (n > 0 && !datagrams) /* the kernel counts them, not the link */
+        out->packets_sent = UINT64_MAX;
 }
 
 /* ---- closing ---- */
@@ -405,9 +468,9 @@ static void flow_close(struct bench_flow *f)
 {
     struct volley_flow *flow = (struct volley_flow *)f;
 
-    if (flow->driver != NULL)
-        vly_driver_close(flow->driver, CODE_FINISHED, "the run is over", NULL, NULL);
-    flow->driver = NULL;
+    if (flow->transport != NULL)
+        vly_transport_close(flow->transport, CODE_FINISHED, "the run is over", NULL, NULL);
+    flow->transport = NULL;
 }
 
 static void flow_fini(struct bench_flow *f)

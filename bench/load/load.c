@@ -218,6 +218,7 @@ int bench_load_make_flow(struct bench_load *load, struct vly_fault *why)
         .request = &load->request,
         .token = &load->token,
         .ports = load->ports,
+        .server_key = load->server_key,
         .server = load->server,
         .at = load->at,
     };

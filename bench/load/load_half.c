@@ -41,7 +41,7 @@ static void state_now(const struct bench_load *load, const struct bench_half *h,
                       struct bench_flow_state *out)
 {
     memset(out, 0xff, sizeof(*out));
-    out->cc[0] = out->io[0] = '\0';
+    out->cc[0] = out->io[0] = out->suite[0] = out->crypto[0] = '\0';
     load->flow->ops->state(load->flow, h->way, out);
 }
 
@@ -299,6 +299,8 @@ static void sender_counts(struct bench_load *load, struct bench_half *h)
     s->cwnd_bytes = state.cwnd_bytes;
     memcpy(s->cc, state.cc, sizeof(s->cc));
     memcpy(s->io, state.io, sizeof(s->io));
+    memcpy(s->suite, state.suite, sizeof(s->suite));
+    memcpy(s->crypto, state.crypto, sizeof(s->crypto));
 }
 
 void bench_half_stop(struct bench_load *load, struct bench_half *h)

@@ -9,6 +9,8 @@
 #include "bench/load/load.h"
 #include "cli/signals.h"
 
+#include <volley/transport.h>
+
 #include <sys/resource.h>
 
 #define BENCH_INTERVALS_MAX 100000u /* kept of a run */
@@ -54,6 +56,7 @@ struct bench_load {
     struct bench_request request;
     struct bench_token token;
     uint16_t ports[BENCH_CONNS_MAX];
+    uint8_t server_key[VLY_PUBLIC_KEY_BYTES]; /* of the flow, where it has one */
     struct bench_control control;
     const struct bench_load_client *client; /* NULL at the server */
     struct bench_load_session *session;     /* NULL at the client */

@@ -10,6 +10,7 @@
 #include "file/path.h"
 #include "net/clock.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #define PROTOCOL_NAME "volley-bench"
@@ -91,6 +92,30 @@ static void on_hello(struct bench_load *load, const json_t *message)
     json_decref(answer);
 }
 
+/* The control connection vouches for the key of a sealed run, so that nobody's known hosts are
+ * touched. It is as good as the network it goes over: enough for a measurement, no more. */
+static void set_key(json_t *answer, const struct bench_load *load)
+{
+    char text[2 * VLY_PUBLIC_KEY_BYTES + 1];
+
+    if (!bench_protocol_is_sealed(load->request.protocol))
+        return;
+    sodium_bin2hex(text, sizeof(text), load->server_key, sizeof(load->server_key));
+    (void)json_object_set_new(answer, "key", json_string(text));
+}
+
+static bool read_key(const json_t *message, struct bench_load *load)
+{
+    const char *text = text_of(message, "key");
+    size_t len;
+
+    if (!bench_protocol_is_sealed(load->request.protocol))
+        return true;
+    return sodium_hex2bin(load->server_key, sizeof(load->server_key), text, strlen(text), NULL,
+                          &len, NULL) == 0 &&
+           len == sizeof(load->server_key);
+}
+
 static void on_request(struct bench_load *load, const json_t *message)
 {
     const struct vly_crypto *crypto = vly_crypto_system();
@@ -122,6 +147,7 @@ static void on_request(struct bench_load *load, const json_t *message)
     if (answer != NULL) {
         (void)json_object_set_new(answer, "token", json_string(token));
         (void)json_object_set(answer, "ports", ports);
+        set_key(answer, load);
     }
     json_decref(ports);
     bench_control_send(&load->control, answer);
@@ -135,6 +161,10 @@ static void on_ready(struct bench_load *load, const json_t *message)
     if (bench_token_parse(&load->token, text_of(message, "token")) != 0 || n == 0 ||
         n > BENCH_CONNS_MAX) {
         bench_load_fail(load, VLY_E_PROTOCOL, "%s gives no token or no ports", load->peer);
+        return;
+    }
+    if (!read_key(message, load)) {
+        bench_load_fail(load, VLY_E_PROTOCOL, "%s gives no key", load->peer);
         return;
     }
     for (size_t i = 0; i < BENCH_CONNS_MAX; i++)
@@ -193,6 +223,10 @@ static void merge(struct bench_sample *s, const struct bench_sample *theirs)
         memcpy(s->cc, theirs->cc, sizeof(s->cc));
     if (s->io[0] == '\0')
         memcpy(s->io, theirs->io, sizeof(s->io));
+    if (s->suite[0] == '\0')
+        memcpy(s->suite, theirs->suite, sizeof(s->suite));
+    if (s->crypto[0] == '\0')
+        memcpy(s->crypto, theirs->crypto, sizeof(s->crypto));
 }
 
 static void on_result(struct bench_load *load, const json_t *message)

@@ -3,6 +3,7 @@
  */
 #include "bench/load/load_request.h"
 
+#include "crypto/crypto.h"
 #include "file/path.h"
 #include "net/udp_socket.h"
 #include "proto/cc.h"
@@ -24,11 +25,28 @@ static const char *const protocol_names[] = {
     [BENCH_TLS] = "tls",
     [BENCH_UDP_RAW] = "udp-raw",
     [BENCH_VOLLEY] = "volley",
+    [BENCH_VOLLEY_PLAIN] = "volley-plain",
+    [BENCH_VOLLEY_TCP] = "volley-tcp",
 };
 
 const char *bench_protocol_name(enum bench_protocol protocol)
 {
     return protocol_names[protocol];
+}
+
+bool bench_protocol_is_volley(enum bench_protocol protocol)
+{
+    return protocol >= BENCH_VOLLEY;
+}
+
+bool bench_protocol_is_sealed(enum bench_protocol protocol)
+{
+    return protocol == BENCH_VOLLEY || protocol == BENCH_VOLLEY_TCP;
+}
+
+static bool moves_datagrams(enum bench_protocol protocol)
+{
+    return protocol == BENCH_UDP_RAW || protocol == BENCH_VOLLEY || protocol == BENCH_VOLLEY_PLAIN;
 }
 
 bool bench_protocol_parse(const char *name, enum bench_protocol *out)
@@ -92,10 +110,10 @@ static int check_volley_cc(const struct bench_request *r, struct vly_fault *why)
 
 static int check_mss(const struct bench_request *r, struct vly_fault *why)
 {
-    bool tcp = r->protocol == BENCH_TCP || r->protocol == BENCH_TLS;
-    unsigned least = tcp                           ? TCP_MSS_MIN_BYTES
-                     : r->protocol == BENCH_VOLLEY ? VOLLEY_DATAGRAM_MIN_BYTES
-                                                   : DATAGRAM_MIN_BYTES;
+    bool tcp = !moves_datagrams(r->protocol);
+    unsigned least = tcp                            ? TCP_MSS_MIN_BYTES
+                     : r->protocol == BENCH_UDP_RAW ? DATAGRAM_MIN_BYTES
+                                                    : VOLLEY_DATAGRAM_MIN_BYTES;
     unsigned most = tcp ? BENCH_TCP_MSS_MAX : BENCH_DATAGRAM_MAX;
 
     if (r->mss_bytes == 0 || (r->mss_bytes >= least && r->mss_bytes <= most))
@@ -105,9 +123,41 @@ static int check_mss(const struct bench_request *r, struct vly_fault *why)
                          (unsigned long long)r->mss_bytes);
 }
 
+/* The path of our own links over TCP has fewer tunables than plain sockets. */
+static int check_volley_tcp(const struct bench_request *r, struct vly_fault *why)
+{
+    if (r->mss_bytes == 0 && r->rate_bytes_per_s == 0)
+        return 0;
+    return vly_fault_set(why, VLY_E_INVALID, "volley-tcp takes neither --mss nor --rate");
+}
+
+static int check_protection(const struct bench_request *r, struct vly_fault *why)
+{
+    struct vly_crypto crypto = *vly_crypto_system();
+    enum vly_backend backend = VLY_BACKEND_AUTO;
+    int err;
+
+    if (r->suite[0] == '\0' && r->crypto[0] == '\0')
+        return 0;
+    if (!bench_protocol_is_sealed(r->protocol))
+        return vly_fault_set(why, VLY_E_INVALID, "%s has no choice of --suite and --crypto",
+                             bench_protocol_name(r->protocol));
+    if (r->crypto[0] != '\0' && !vly_backend_parse(r->crypto, &backend))
+        return vly_fault_set(why, VLY_E_INVALID,
+                             "there is no --crypto '%s'; there is auto, openssl, ipsec-mb",
+                             vly_shown(r->crypto).text);
+    err = vly_crypto_choose(&crypto, backend, r->suite[0] != '\0' ? r->suite : NULL);
+    if (err == VLY_E_STATE)
+        return vly_fault_set(why, VLY_E_INVALID, "this machine has no --crypto %s", r->crypto);
+    if (err != 0)
+        return vly_fault_set(why, VLY_E_INVALID, "there is no --suite '%s'%s%s",
+                             vly_shown(r->suite).text, r->crypto[0] != '\0' ? " by " : "",
+                             r->crypto);
+    return 0;
+}
+
 int bench_request_check(const struct bench_request *r, struct vly_fault *why)
 {
-    bool datagrams = r->protocol == BENCH_UDP_RAW || r->protocol == BENCH_VOLLEY;
     enum vly_io io;
     int err;
 
@@ -125,12 +175,14 @@ int bench_request_check(const struct bench_request *r, struct vly_fault *why)
         return vly_fault_set(why, VLY_E_INVALID, "both ways at once cannot be reversed");
     if (r->verify && r->protocol == BENCH_UDP_RAW)
         return vly_fault_set(why, VLY_E_INVALID, "raw UDP has nothing to verify");
-    if (r->io[0] != '\0' && (!datagrams || !vly_io_parse(r->io, &io)))
+    if (r->io[0] != '\0' && (!moves_datagrams(r->protocol) || !vly_io_parse(r->io, &io)))
         return vly_fault_set(why, VLY_E_INVALID, "%s has no way to send called '%s'",
                              bench_protocol_name(r->protocol), vly_shown(r->io).text);
     if (r->cc[0] != '\0' && r->protocol == BENCH_UDP_RAW)
         return vly_fault_set(why, VLY_E_INVALID, "raw UDP has no congestion control");
-    return r->protocol == BENCH_VOLLEY ? check_volley_cc(r, why) : 0;
+    if ((err = check_protection(r, why)) != 0 || !bench_protocol_is_volley(r->protocol))
+        return err;
+    return r->protocol == BENCH_VOLLEY_TCP ? check_volley_tcp(r, why) : check_volley_cc(r, why);
 }
 
 /* ---- JSON ---- */
@@ -150,6 +202,8 @@ json_t *bench_request_to_json(const struct bench_request *r)
 #undef X
     bad |= json_object_set_new(o, "cc", json_string(r->cc));
     bad |= json_object_set_new(o, "io", json_string(r->io));
+    bad |= json_object_set_new(o, "suite", json_string(r->suite));
+    bad |= json_object_set_new(o, "crypto", json_string(r->crypto));
     if (bad != 0) {
         json_decref(o);
         return NULL;
@@ -176,11 +230,11 @@ static bool read_flag(const json_t *object, const char *name, bool *out)
     return json_is_boolean(value);
 }
 
-static bool read_text(const json_t *object, const char *name, char out[16])
+static bool read_text(const json_t *object, const char *name, char *out, size_t cap)
 {
     const char *text = json_string_value(json_object_get(object, name));
 
-    if (text == NULL || strlen(text) >= 16)
+    if (text == NULL || strlen(text) >= cap)
         return false;
     memcpy(out, text, strlen(text) + 1);
     return true;
@@ -191,7 +245,8 @@ int bench_request_from_json(struct bench_request *out, const json_t *object, str
     char protocol[16];
 
     *out = (struct bench_request){0};
-    if (!read_text(object, "protocol", protocol) || !bench_protocol_parse(protocol, &out->protocol))
+    if (!read_text(object, "protocol", protocol, sizeof(protocol)) ||
+        !bench_protocol_parse(protocol, &out->protocol))
         return vly_fault_set(why, VLY_E_MALFORMED, "the request names no protocol known here");
 #define X(name, least, most)                     \
     if (!read_number(object, #name, &out->name)) \
@@ -203,8 +258,12 @@ int bench_request_from_json(struct bench_request *out, const json_t *object, str
         return vly_fault_set(why, VLY_E_MALFORMED, "the request's %s is no boolean", #name);
     BENCH_REQUEST_FLAGS(X)
 #undef X
-    if (!read_text(object, "cc", out->cc) || !read_text(object, "io", out->io))
-        return vly_fault_set(why, VLY_E_MALFORMED, "the request's cc or io is no short text");
+    if (!read_text(object, "cc", out->cc, sizeof(out->cc)) ||
+        !read_text(object, "io", out->io, sizeof(out->io)) ||
+        !read_text(object, "suite", out->suite, sizeof(out->suite)) ||
+        !read_text(object, "crypto", out->crypto, sizeof(out->crypto)))
+        return vly_fault_set(why, VLY_E_MALFORMED,
+                             "the request's cc, io, suite or crypto is no short text");
     return bench_request_check(out, why);
 }
 

@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#define BENCH_LOAD_VERSION 1
+#define BENCH_LOAD_VERSION 2
 #define BENCH_PARALLEL_MAX 128u
 #define BENCH_BLOCK_MAX (UINT64_C(16) << 20)
 #define BENCH_DATAGRAM_MAX 65507u
@@ -19,7 +19,14 @@
 #define BENCH_TOKEN_BYTES 16u
 #define BENCH_TOKEN_TEXT (2 * BENCH_TOKEN_BYTES + 1)
 
-enum bench_protocol { BENCH_TCP, BENCH_TLS, BENCH_UDP_RAW, BENCH_VOLLEY };
+enum bench_protocol {
+    BENCH_TCP,
+    BENCH_TLS,
+    BENCH_UDP_RAW,
+    BENCH_VOLLEY,
+    BENCH_VOLLEY_PLAIN, /* without encryption: what that costs */
+    BENCH_VOLLEY_TCP,   /* the same links sealed over TCP: what the transport is worth */
+};
 
 enum bench_way { BENCH_FORWARD, BENCH_BACK };
 #define BENCH_WAYS 2u
@@ -50,11 +57,15 @@ struct bench_request {
 #define X(name) bool name;
     BENCH_REQUEST_FLAGS(X)
 #undef X
-    char cc[16], io[16]; /* "": the default */
+    char cc[16], io[16];        /* "": the default */
+    char suite[24], crypto[16]; /* of sealed Volley; "": auto */
 };
 
-/* "tcp", "tls", "udp-raw", "volley"; static. */
+/* "tcp", "tls", "udp-raw", "volley", "volley-plain", "volley-tcp"; static. */
 const char *bench_protocol_name(enum bench_protocol protocol);
+/* Whether it is our protocol, and whether that is encrypted. */
+bool bench_protocol_is_volley(enum bench_protocol protocol);
+bool bench_protocol_is_sealed(enum bench_protocol protocol);
 bool bench_protocol_parse(const char *name, enum bench_protocol *out);
 
 /* 10 s of volley over one connection by blocks of 128 KiB. */

@@ -26,6 +26,13 @@ static struct vly_text count_text(uint64_t value)
     return t;
 }
 
+static const char *protection_text(enum bench_protocol protocol)
+{
+    if (protocol == BENCH_TLS)
+        return ", TLS 1.3 AES-128-GCM";
+    return bench_protocol_is_sealed(protocol) ? ", encrypted" : ", not encrypted";
+}
+
 static struct vly_text goodput_text(uint64_t bytes, uint64_t duration_ns)
 {
     if (bytes == BENCH_UNKNOWN || duration_ns == BENCH_UNKNOWN || duration_ns == 0)
@@ -53,7 +60,7 @@ void bench_load_view_begin(struct bench_load_view *v, const char *server)
     vly_cli_say(&v->cli, "%s%s %s by %s, %" PRIu64 " connection%s%s%s", r->reverse ? "from" : "to",
                 r->bidir ? " and from" : "", vly_shown(server).text,
                 bench_protocol_name(r->protocol), r->parallel, r->parallel == 1 ? ", " : "s, ",
-                amount.s, r->protocol == BENCH_TLS ? ", TLS 1.3 AES-128-GCM" : ", not encrypted");
+                amount.s, protection_text(r->protocol));
 }
 
 static void interval_json(const struct bench_load_interval *i)
@@ -127,7 +134,8 @@ static void say_packets(const struct bench_sample *s)
         separator = ", ";
     }
     if (s->retransmits != BENCH_UNKNOWN) {
-        printf("%s%s of them again", separator, count_text(s->retransmits).s);
+        printf("%s%s %s again", separator, count_text(s->retransmits).s,
+               s->packets_sent != BENCH_UNKNOWN ? "of them" : "packets sent");
         separator = ", ";
     }
     if (s->kernel_drops != BENCH_UNKNOWN) {
@@ -136,6 +144,8 @@ static void say_packets(const struct bench_sample *s)
     }
     if (s->cc[0] != '\0')
         printf("%scongestion control %s", separator, vly_shown(s->cc).text);
+    if (s->suite[0] != '\0' && strcmp(s->suite, "plain") != 0)
+        printf("\n%s by %s", vly_shown(s->suite).text, vly_shown(s->crypto).text);
     printf("\n");
 }
 

@@ -231,6 +231,16 @@ static bool set_io(struct bench_matrix_draft *d, const char *value)
     return word(value, d->row.io, sizeof(d->row.io));
 }
 
+static bool set_suite(struct bench_matrix_draft *d, const char *value)
+{
+    return word(value, d->row.suite, sizeof(d->row.suite));
+}
+
+static bool set_crypto(struct bench_matrix_draft *d, const char *value)
+{
+    return word(value, d->row.crypto, sizeof(d->row.crypto));
+}
+
 static bool set_size(struct bench_matrix_draft *d, const char *value)
 {
     return vly_size_parse(value, &d->row.bytes) == 0 && d->row.bytes > 0 &&
@@ -290,6 +300,8 @@ static bool set_row_rate(struct bench_matrix_draft *d, const char *value)
         {"reverse", ON_OFF, "reverse", set_reverse},                           \
         {"mss", "a number of bytes, 88 to 65507", "mss", set_mss},             \
         {"rate", A_RATE, "", set_row_rate},                                    \
+        {"suite", "a suite such as aes-256-gcm", "", set_suite},               \
+        {"crypto", "who encrypts, such as openssl", "", set_crypto},           \
     {                                                                          \
         "io", "a way to move packets such as gso", "", set_io                  \
     }
@@ -351,9 +363,10 @@ static const struct protocol {
     const char *name;
     bool memory, file;
 } protocols[] = {
-    {"tcp", true, true},    {"tls", true, false},        {"udp-raw", true, false},
-    {"volley", true, true}, {"iperf3-tcp", true, false}, {"iperf3-udp", true, false},
-    {"scp", false, true},   {"rsync", false, true},      {"socat", false, true},
+    {"tcp", true, true},         {"tls", true, false},         {"udp-raw", true, false},
+    {"volley", true, true},      {"volley-plain", true, true}, {"volley-tcp", true, true},
+    {"iperf3-tcp", true, false}, {"iperf3-udp", true, false},  {"scp", false, true},
+    {"rsync", false, true},      {"socat", false, true},
 };
 
 const char *bench_matrix_protocol_check(const char *name, enum bench_kind kind)
@@ -365,5 +378,7 @@ const char *bench_matrix_protocol_check(const char *name, enum bench_kind kind)
             return protocols[i].memory ? NULL : "moves only files";
         return protocols[i].file ? NULL : "moves no files";
     }
-    return "is none of tcp tls udp-raw volley iperf3-tcp iperf3-udp scp rsync socat";
+    return "is none of tcp tls udp-raw volley volley-plain volley-tcp iperf3-tcp iperf3-udp scp "
+           "rsync "
+           "socat";
 }

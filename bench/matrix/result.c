@@ -125,6 +125,8 @@ static json_t *row_new(const struct bench_matrix *m, const struct bench_matrix_r
     set_text(o, "protocol", row->protocol);
     set_text(o, "cc", row->cc);
     set_text(o, "io", row->io);
+    set_text(o, "suite", row->suite);
+    set_text(o, "crypto", row->crypto);
     set(o, "bytes", integer_or_null(row->bytes));
     set(o, "duration_ns", integer_or_null(row->duration_ns));
     set(o, "warmup_ns", row->kind == BENCH_MEMORY ? integer(row->warmup_ns) : json_null());
@@ -352,14 +354,11 @@ static void set_median(json_t *summary, const char *key, const double *values, s
     set(summary, key, estimate_new(err, &e));
 }
 
-/* Pairs of the same round. */
-static void set_ratio(json_t *summary, const struct bench_series *own,
-                      const struct bench_series *reference)
+int bench_result_ratio(const struct bench_series *own, const struct bench_series *reference,
+                       struct bench_estimate *out)
 {
     double a[BENCH_ROUNDS_MAX], b[BENCH_ROUNDS_MAX];
-    struct bench_estimate e;
     size_t n = 0;
-    int err;
 
     for (size_t i = 0; i < own->n; i++)
         for (size_t k = 0; k < reference->n; k++) {
@@ -369,7 +368,15 @@ static void set_ratio(json_t *summary, const struct bench_series *own,
             b[n++] = reference->goodput_bits_per_s[k];
             break;
         }
-    err = bench_paired_ratio(a, b, n, &e);
+    return bench_paired_ratio(a, b, n, out);
+}
+
+static void set_ratio(json_t *summary, const struct bench_series *own,
+                      const struct bench_series *reference)
+{
+    struct bench_estimate e;
+    int err = bench_result_ratio(own, reference, &e);
+
     set(summary, "ratio", estimate_new(err, &e));
 }
 

@@ -63,6 +63,10 @@ struct bench_series {
     double lost_share[BENCH_ROUNDS_MAX]; /* of what was sent; of protocols that repair nothing */
 };
 void bench_result_series(const json_t *row, struct bench_series *out);
+/* The ratio of their goodputs, from pairs of the same round. Errors as bench_paired_ratio. */
+VLY_MUST_USE int bench_result_ratio(const struct bench_series *own,
+                                    const struct bench_series *reference,
+                                    struct bench_estimate *out);
 /* An estimate of a row's summary, "ratio"; false when it is null. */
 bool bench_result_estimate(const json_t *row, const char *key, struct bench_estimate *out);
 

@@ -25,7 +25,8 @@ struct vly_text bench_number_text(double value);
 
 /* The table: a line for each row that ran or why it did not, and the conditions. */
 void bench_table_print(FILE *out, const json_t *doc);
-/* One plain sentence about Volley and the fastest TCP, from the summaries the table shows. Where
+/* One plain sentence about Volley: encrypted against TLS 1.3, or the fastest TCP where that did not
+ * run; without encryption against the fastest TCP; from the summaries the table shows. Where
  * there are several links of an emulator it counts them; else it is about memory over veth, or else
  * over whatever comes first. */
 void bench_sentence(const json_t *doc, char out[BENCH_SENTENCE_BYTES]);

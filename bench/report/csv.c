@@ -48,9 +48,10 @@ static void number(FILE *out, double value)
 static void header(FILE *out)
 {
     (void)fputs("name,created,commit,id,link,link_kind,mtu_bytes,offloads,link_rate_bits_per_s,"
-                "link_rtt_s,link_loss,link_queue_bytes,kind,protocol,cc_asked,io_asked,row_bytes,"
+                "link_rtt_s,link_loss,link_queue_bytes,kind,protocol,cc_asked,io_asked,suite_asked,"
+                "crypto_asked,row_bytes,"
                 "row_duration_ns,warmup_ns,parallel,reverse,block_bytes,mss_bytes,rate_bits_per_s,"
-                "reference,sample,round,seed,cc,io,goodput_bits_per_s,cpu_s_per_gb",
+                "reference,sample,round,seed,cc,io,suite,crypto,goodput_bits_per_s,cpu_s_per_gb",
                 out);
 #define X(name, text) (void)fputs("," #name, out);
     BENCH_FIGURES(X)
@@ -86,6 +87,8 @@ static void identify(FILE *out, const struct bench_report *r, const struct bench
     text(out, row->protocol);
     text(out, row->cc);
     text(out, row->io);
+    text(out, row->suite);
+    text(out, row->crypto);
     count(out, row->bytes);
     count(out, row->duration_ns);
     count(out, row->warmup_ns);
@@ -107,6 +110,8 @@ static void sample_line(FILE *out, const struct bench_report_row *row, size_t nt
     count(out, sample->seed);
     text(out, s->cc);
     text(out, s->io);
+    text(out, s->suite);
+    text(out, s->crypto);
     number(out, bench_sample_goodput(s));
     number(out, bench_sample_cpu_per_gb(s));
 #define X(name, text) count(out, s->name);
@@ -120,7 +125,8 @@ static void sample_line(FILE *out, const struct bench_report_row *row, size_t nt
 /* A line for a row that was never run: no sample, its own error. */
 static void empty_line(FILE *out, const struct bench_report_row *row)
 {
-    (void)fputs(",,,,,,", out); /* sample, round, seed, cc, io, goodput; the comma of cpu follows */
+    /* sample, round, seed, cc, io, suite, crypto, goodput; the comma of cpu follows */
+    (void)fputs(",,,,,,,,", out);
     (void)fputc(',', out);
 #define X(name, text) (void)fputc(',', out);
     BENCH_FIGURES(X)

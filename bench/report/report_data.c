@@ -256,6 +256,14 @@ static void summary_read(struct reader *r, const json_t *o, struct bench_report_
         out->lost_share = estimate(r, o, "lost_share");
 }
 
+/* A text that older results do not have. */
+static const char *later_text(const json_t *o, const char *key)
+{
+    const char *value = json_string_value(json_object_get(o, key));
+
+    return value != NULL ? value : "";
+}
+
 static void row_read(struct reader *r, const json_t *o, size_t nth,
                      const struct bench_report *report, struct bench_report_row *out)
 {
@@ -266,6 +274,8 @@ static void row_read(struct reader *r, const json_t *o, size_t nth,
     out->protocol = text(r, o, "protocol");
     out->cc = text(r, o, "cc");
     out->io = text(r, o, "io");
+    out->suite = later_text(o, "suite");
+    out->crypto = later_text(o, "crypto");
     out->bytes = count(r, o, "bytes");
     out->duration_ns = count(r, o, "duration_ns");
     out->warmup_ns = count(r, o, "warmup_ns");

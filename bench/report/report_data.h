@@ -39,6 +39,7 @@ struct bench_report_sample {
 
 struct bench_report_row {
     const char *id, *kind, *protocol, *cc, *io;
+    const char *suite, *crypto;           /* as asked for; "" in older results */
     const struct bench_report_link *link; /* borrowed from the report */
     uint64_t bytes, duration_ns, warmup_ns, block_bytes, mss_bytes, rate_bits_per_s, parallel;
     bool reverse, reference;

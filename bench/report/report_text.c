@@ -253,7 +253,7 @@ const char *bench_text_kind(const char *kind)
 static bool is_tcp(const struct bench_report_row *row)
 {
     return strcmp(row->protocol, "tcp") == 0 || strcmp(row->protocol, "tls") == 0 ||
-           strcmp(row->protocol, "iperf3-tcp") == 0;
+           strcmp(row->protocol, "volley-tcp") == 0 || strcmp(row->protocol, "iperf3-tcp") == 0;
 }
 
 /* Whether a row of the same kind moves another amount. */
@@ -299,6 +299,10 @@ static void label_row(const struct bench_report *r, struct bench_report_row *row
         append(out, cap, " default");
     if (row->io[0] != '\0')
         append(out, cap, ", %s", bench_text_cut(row->io, 20).s);
+    if (row->suite[0] != '\0')
+        append(out, cap, ", %s", bench_text_cut(row->suite, 20).s);
+    if (row->crypto[0] != '\0')
+        append(out, cap, ", %s", bench_text_cut(row->crypto, 20).s);
     if (row->parallel > 1)
         append(out, cap, ", %" PRIu64 " at once", row->parallel);
     if (row->reverse)
@@ -326,11 +330,13 @@ static void style_rows(struct bench_report *r)
         struct bench_report_row *row = &r->rows[i];
         size_t k;
         row->style = 0;
-        if (strcmp(row->protocol, "volley") == 0 && row->cc[0] == '\0')
+        if (strcmp(row->protocol, "volley") == 0 && row->cc[0] == '\0' && row->suite[0] == '\0' &&
+            row->crypto[0] == '\0')
             continue;
         for (k = 0; k < i; k++)
             if (strcmp(r->rows[k].protocol, row->protocol) == 0 &&
-                strcmp(r->rows[k].cc, row->cc) == 0)
+                strcmp(r->rows[k].cc, row->cc) == 0 && strcmp(r->rows[k].suite, row->suite) == 0 &&
+                strcmp(r->rows[k].crypto, row->crypto) == 0)
                 break;
         row->style = k < i ? r->rows[k].style : next++;
     }

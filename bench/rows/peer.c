@@ -161,6 +161,9 @@ bool bench_peer_suits(const struct bench_peer *peer, const struct bench_row *row
         cannot = "cannot choose the size of its packets";
     else if (row->io[0] != '\0' && (peer->can & BENCH_CAN_IO) == 0)
         cannot = "has no choice of --io";
+    else if ((row->suite[0] != '\0' || row->crypto[0] != '\0') &&
+             (peer->can & BENCH_CAN_CRYPTO) == 0)
+        cannot = "has no choice of suite= and crypto=";
     else if (row->parallel > 1 && (peer->can & BENCH_CAN_PARALLEL) == 0)
         cannot = "uses one connection";
     else if (row->kind == BENCH_FILE && row->bytes == 0)

@@ -41,6 +41,7 @@ enum bench_peer_can {
     BENCH_CAN_MSS = 1 << 3,
     BENCH_CAN_IO = 1 << 4,
     BENCH_CAN_PARALLEL = 1 << 5,
+    BENCH_CAN_CRYPTO = 1 << 6, /* suite and who computes it */
 };
 
 struct bench_need {

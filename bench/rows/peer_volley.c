@@ -5,17 +5,28 @@
  *             left   volley-bench run RIGHT --port N --json --PROTOCOL ...
  *     file    right  volley serve target --writable ...     volley serve source ...
  *             left   volley put source/data RIGHT:N ...      volley get RIGHT:N/data ... (reversed)
+ *
+ * Encrypted unless the row says plain: volley-bench's ends agree on a key by themselves, files are
+ * moved with keys of their own.
  */
 #include "bench/rows/peer.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+/* Its carrier is TCP, so its congestion control is the kernel's. */
 static bool is_tcp(const struct bench_row *row)
 {
-    return strcmp(row->protocol, "tcp") == 0;
+    return strcmp(row->protocol, "tcp") == 0 || strcmp(row->protocol, "volley-tcp") == 0;
+}
+
+static bool is_plain(const struct bench_row *row)
+{
+    return strcmp(row->protocol, "tcp") == 0 || strcmp(row->protocol, "volley-plain") == 0;
 }
 
 static void add_seconds(struct bench_argv *argv, const char *option, uint64_t time_ns)
@@ -78,6 +89,8 @@ static void memory_client(const struct bench_job *job, struct bench_argv *argv)
         add_seconds(argv, "-i", row->interval_ns);
     add_text(argv, "--cc", row->cc);
     add_text(argv, "--io", row->io);
+    add_text(argv, "--suite", row->suite);
+    add_text(argv, "--crypto", row->crypto);
     if (row->rate_bytes_per_s != 0)
         add_number(argv, "--rate", row->rate_bytes_per_s, "B");
     if (row->mss_bytes != 0)
@@ -127,13 +140,45 @@ static int memory_result(const struct bench_job *job, struct bench_sample *out)
 
 /* ---- with files ---- */
 
+/* Keys and known hosts of the runs: a directory of their own beside the files, which the programs
+ * find by VOLLEY_HOME as long as the run lasts. So neither are the user's own touched, nor do they
+ * matter. */
+static char *home_before;
+
+static int home_make(struct bench_job *job, char why[BENCH_WHY_BYTES])
+{
+    char path[BENCH_WORKDIR_PATH_BYTES + 8];
+    const char *before = getenv("VOLLEY_HOME");
+
+    (void)snprintf(path, sizeof(path), "%s/home", job->dir->path);
+    home_before = before != NULL ? strdup(before) : NULL;
+    if ((mkdir(path, 0700) == 0 || errno == EEXIST) && setenv("VOLLEY_HOME", path, 1) == 0)
+        return 0;
+    (void)snprintf(why, BENCH_WHY_BYTES, "no directory for keys: %s", strerror(errno));
+    return VLY_E_IO;
+}
+
+static void home_leave(struct bench_job *job)
+{
+    (void)job;
+    if (home_before != NULL)
+        (void)setenv("VOLLEY_HOME", home_before, 1);
+    else
+        (void)unsetenv("VOLLEY_HOME");
+    free(home_before);
+    home_before = NULL;
+}
+
 static void add_transport(const struct bench_job *job, struct bench_argv *argv)
 {
     const struct bench_row *row = job->row;
 
-    bench_argv_add(argv, "--plain");
+    if (is_plain(row))
+        bench_argv_add(argv, "--plain");
     bench_argv_add(argv, "--json");
     bench_argv_add(argv, "--quiet");
+    add_text(argv, "--suite", row->suite);
+    add_text(argv, "--crypto", row->crypto);
     if (is_tcp(row)) {
         bench_argv_add(argv, "--tcp");
         add_text(argv, "--tcp-cc", row->cc);
@@ -170,6 +215,8 @@ static void file_client(const struct bench_job *job, struct bench_argv *argv)
         bench_argv_add(argv, "%s", job->dir->source);
         bench_argv_add(argv, "%s:%u", job->host, job->port);
     }
+    if (!is_plain(job->row)) /* the server made its key in the same directory */
+        bench_argv_add(argv, "--accept-new");
     add_transport(job, argv);
 }
 
@@ -196,11 +243,15 @@ static void names_read(const struct bench_row *row, const json_t *done, struct b
 {
     const char *io = json_string_value(json_object_get(done, "io"));
     const char *cc = json_string_value(json_object_get(done, "cc"));
+    const char *suite = json_string_value(json_object_get(done, "suite"));
+    const char *crypto = json_string_value(json_object_get(done, "crypto"));
 
     if (cc == NULL)
         cc = row->cc[0] != '\0' || is_tcp(row) ? row->cc : "cubic";
     (void)snprintf(out->io, sizeof(out->io), "%.15s", io != NULL ? io : "");
     (void)snprintf(out->cc, sizeof(out->cc), "%.15s", cc);
+    (void)snprintf(out->suite, sizeof(out->suite), "%.23s", suite != NULL ? suite : "");
+    (void)snprintf(out->crypto, sizeof(out->crypto), "%.15s", crypto != NULL ? crypto : "");
 }
 
 static int file_result(const struct bench_job *job, struct bench_sample *out)
@@ -239,26 +290,32 @@ static bool error_told(const struct bench_child *c, int *err, char why[BENCH_WHY
     return told;
 }
 
-#define MEMORY(name, can_do)                                                                       \
-    {                                                                                              \
-        .protocol = (name), .kind = BENCH_MEMORY, .needs = {{"volley-bench", NULL}},               \
-        .can = (can_do) | BENCH_CAN_RATE | BENCH_CAN_MSS | BENCH_CAN_PARALLEL, .tells_port = true, \
-        .ends_itself = true, .end_is_arrival = true, .server = memory_server,                      \
-        .client = memory_client, .result = memory_result, .reason = error_told,                    \
+#define OVER_UDP (BENCH_CAN_CC_VOLLEY | BENCH_CAN_RATE | BENCH_CAN_MSS | BENCH_CAN_IO)
+
+#define MEMORY(name, can_do)                                                           \
+    {                                                                                  \
+        .protocol = (name), .kind = BENCH_MEMORY, .needs = {{"volley-bench", NULL}},   \
+        .can = (can_do) | BENCH_CAN_PARALLEL, .tells_port = true, .ends_itself = true, \
+        .end_is_arrival = true, .server = memory_server, .client = memory_client,      \
+        .result = memory_result, .reason = error_told,                                 \
     }
-#define FILES(name, can_do)                                                                       \
-    {                                                                                             \
-        .protocol = (name), .kind = BENCH_FILE, .needs = {{"volley", NULL}}, .can = (can_do),     \
-        .tells_port = true, .end_is_arrival = true, .server = file_server, .client = file_client, \
-        .result = file_result, .reason = error_told,                                              \
+#define FILES(name, can_do)                                                                        \
+    {                                                                                              \
+        .protocol = (name), .kind = BENCH_FILE, .needs = {{"volley", NULL}}, .can = (can_do),      \
+        .prepare = home_make, .finish = home_leave, .tells_port = true, .end_is_arrival = true,    \
+        .server = file_server, .client = file_client, .result = file_result, .reason = error_told, \
     }
 
 const struct bench_peer bench_peers_volley[] = {
-    MEMORY("tcp", BENCH_CAN_CC_TCP),
-    MEMORY("tls", BENCH_CAN_CC_TCP),
-    MEMORY("udp-raw", BENCH_CAN_IO),
-    MEMORY("volley", BENCH_CAN_CC_VOLLEY | BENCH_CAN_IO),
+    MEMORY("tcp", BENCH_CAN_CC_TCP | BENCH_CAN_RATE | BENCH_CAN_MSS),
+    MEMORY("tls", BENCH_CAN_CC_TCP | BENCH_CAN_RATE | BENCH_CAN_MSS),
+    MEMORY("udp-raw", BENCH_CAN_IO | BENCH_CAN_RATE | BENCH_CAN_MSS),
+    MEMORY("volley", OVER_UDP | BENCH_CAN_CRYPTO),
+    MEMORY("volley-plain", OVER_UDP),
+    MEMORY("volley-tcp", BENCH_CAN_CC_TCP | BENCH_CAN_CRYPTO),
     FILES("tcp", BENCH_CAN_CC_TCP),
-    FILES("volley", BENCH_CAN_CC_VOLLEY | BENCH_CAN_RATE | BENCH_CAN_MSS | BENCH_CAN_IO),
+    FILES("volley", OVER_UDP | BENCH_CAN_CRYPTO),
+    FILES("volley-plain", OVER_UDP),
+    FILES("volley-tcp", BENCH_CAN_CC_TCP | BENCH_CAN_CRYPTO),
     {.protocol = NULL},
 };

@@ -18,29 +18,31 @@ enum bench_kind {
  * source is random bytes in the page cache; a run counts only when the copy is the same. */
 /*  protocol     kinds         what runs
  *  tcp          memory        volley bench run --tcp: plain sockets
- *               file          volley put --tcp
+ *               file          volley put --tcp --plain
  *  tls          memory        volley bench run --tls: TLS 1.3, AES-128-GCM, 16 KiB records
  *  udp-raw      memory        volley bench run --udp-raw: no reliability, the ceiling
- *  volley       memory, file  volley bench run --volley; volley put
- *  iperf3-tcp   memory        iperf3
- *  iperf3-udp   memory        iperf3 -u
- *  scp rsync socat   file     the program of that name (rsync: its daemon)
+ *  volley       memory, file  volley bench run --volley; volley put: encrypted
+ *  volley-plain memory, file  the same without encryption
+ *  volley-tcp   memory, file  volley bench run --volley-tcp; volley put --tcp: our links over TCP,
+ * encrypted iperf3-tcp   memory        iperf3 iperf3-udp   memory        iperf3 -u scp rsync socat
+ * file     the program of that name (rsync: its daemon)
  */
 struct bench_row {
     char protocol[16];
     enum bench_kind kind;
-    char cc[16];               /* TCP's or volley's; "": the default */
-    char io[16];               /* volley, udp-raw: "gso", ...; "": auto */
-    uint64_t bytes;            /* to move; 0: run for duration_ns */
-    uint64_t duration_ns;      /* memory only, without warm-up */
-    uint64_t warmup_ns;        /* memory with a duration: left out at the beginning */
-    uint64_t interval_ns;      /* 0: no intervals in the sample */
-    unsigned parallel;         /* connections, at least 1 */
-    bool reverse;              /* right sends */
-    uint64_t block_bytes;      /* of a write; 0: 128 KiB */
-    uint32_t mss_bytes;        /* TCP_MAXSEG, or the datagram; 0: the default */
-    uint64_t rate_bytes_per_s; /* 0: as fast as it goes */
-    const char *directory;     /* of the files; NULL: tmpfs */
+    char cc[16];                /* TCP's or volley's; "": the default */
+    char io[16];                /* volley, udp-raw: "gso", ...; "": auto */
+    char suite[24], crypto[16]; /* of encrypted Volley: "aes-256-gcm", "openssl"; "": auto */
+    uint64_t bytes;             /* to move; 0: run for duration_ns */
+    uint64_t duration_ns;       /* memory only, without warm-up */
+    uint64_t warmup_ns;         /* memory with a duration: left out at the beginning */
+    uint64_t interval_ns;       /* 0: no intervals in the sample */
+    unsigned parallel;          /* connections, at least 1 */
+    bool reverse;               /* right sends */
+    uint64_t block_bytes;       /* of a write; 0: 128 KiB */
+    uint32_t mss_bytes;         /* TCP_MAXSEG, or the datagram; 0: the default */
+    uint64_t rate_bytes_per_s;  /* 0: as fast as it goes */
+    const char *directory;      /* of the files; NULL: tmpfs */
 };
 
 /* Whether the programs that the row needs are installed, and the kernel has its congestion control;

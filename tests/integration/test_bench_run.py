@@ -14,8 +14,9 @@ from pathlib import Path
 import volley_it as it
 
 BENCH = os.environ.get("VOLLEY_BENCH_BIN", "")
-PROTOCOLS = ("tcp", "tls", "udp-raw", "volley")
-RELIABLE = ("tcp", "tls", "volley")
+RATED = ("tcp", "tls", "udp-raw", "volley", "volley-plain")  # those that can be held to a rate
+PROTOCOLS = (*RATED, "volley-tcp")
+RELIABLE = tuple(p for p in PROTOCOLS if p != "udp-raw")
 BYTES = 8 << 20
 HOST = "127.0.0.1"
 ALL_FIGURES = {"bytes", "sent_bytes", "duration_ns", "cpu_sender_ns", "cpu_receiver_ns",
@@ -26,7 +27,10 @@ UNKNOWN = {  # to the protocol
     "tls": {"kernel_drops"},
     "udp-raw": {"retransmits", "smoothed_rtt_ns", "cwnd_bytes"},
     "volley": set(),
+    "volley-plain": set(),
+    "volley-tcp": {"kernel_drops", "packets_sent"},
 }
+SUITES = {"tcp": "", "tls": "aes-128-gcm", "udp-raw": "", "volley-plain": "plain"}
 
 
 class BenchServer(it.Process):
@@ -83,10 +87,15 @@ class Control:
         self.socket.close()
 
 
+def slow(protocol):
+    """So that a run that waits for a signal leaves the processor to others."""
+    return [] if protocol == "volley-tcp" else ["--rate", "100Mbit"]
+
+
 REQUEST = {"protocol": "tcp", "duration_ns": 0, "bytes": 1000, "warmup_ns": 0, "interval_ns": 0,
            "timeout_ns": 10**10, "parallel": 1, "block_bytes": 1024, "window_bytes": 0,
            "rate_bytes_per_s": 0, "mss_bytes": 0, "reverse": True, "bidir": False, "verify": False,
-           "cc": "", "io": ""}
+           "cc": "", "io": "", "suite": "", "crypto": ""}
 
 
 def run_args(port, *args):
@@ -145,6 +154,11 @@ class BenchCase(it.Case):
             self.assertEqual(sample["bytes"], BYTES)
         self.assertEqual(sample["io"] != "", True)
         self.assertEqual(sample["cc"] == "", protocol == "udp-raw")
+        if protocol in SUITES:
+            self.assertEqual(sample["suite"], SUITES[protocol])
+        else:
+            self.assertIn(sample["suite"], ("aes-256-gcm", "chacha20-poly1305"))
+            self.assertIn(sample["crypto"], ("openssl", "ipsec-mb"))
 
 
 class Protocols(BenchCase):
@@ -179,7 +193,7 @@ class Protocols(BenchCase):
             self.assertEqual(result["sample"]["total_bytes"], result["sample"]["bytes"] + back["bytes"])
 
     def test_time_warm_up_intervals(self):
-        for protocol, result, events in self.each(PROTOCOLS, "-t", 0.3, "-O", 0.1, "-i", 0.1, "-P",
+        for protocol, result, events in self.each(RATED, "-t", 0.3, "-O", 0.1, "-i", 0.1, "-P",
                                                   2, "--rate", "100Mbit"):
             sample = result["sample"]
             self.assertGreater(sample["total_bytes"], sample["bytes"])
@@ -210,15 +224,22 @@ class Protocols(BenchCase):
 
     def test_volley_options(self):
         result, _ = self.run_once("--volley", "-n", BYTES, "--cc", "reno", "--mss", 1200, "--io",
-                                  "basic", "--window", "1MiB", "--plain")
+                                  "basic", "--window", "1MiB")
         self.assertEqual((result["sample"]["cc"], result["sample"]["io"]), ("reno", "basic"))
         self.assertGreaterEqual(result["sample"]["packets_sent"], BYTES // 1200)
+
+    def test_suites_and_backends(self):
+        for protocol in ("volley", "volley-tcp"):
+            for suite in ("aes-256-gcm", "chacha20-poly1305"):
+                result, _ = self.run_once(f"--{protocol}", "-n", BYTES, "--suite", suite, "--crypto", "openssl")
+                self.assertEqual((result["sample"]["suite"], result["sample"]["crypto"]), (suite, "openssl"))
 
     def test_human_output(self):
         server = self.serve("--once")
         done = it.volley("run", HOST, "--port", server.port, "-n", BYTES, program=BENCH)
         self.assertEqual(done.code, it.OK)
-        self.assertIn("not encrypted", done.err)
+        self.assertRegex(done.err, r"by volley, .*, encrypted")
+        self.assertRegex(done.out.decode(), r"(aes-256-gcm|chacha20-poly1305) by \w+")
         self.assertRegex(done.out.decode(), r"goodput: 8\.00 MiB arrived in .*bit/s")
 
     def test_human_output_leaves_out_what_is_not_known(self):
@@ -281,6 +302,8 @@ class Failures(BenchCase):
             self.assertEqual(done.code, it.USAGE)
             self.assert_one_line(done.error_lines, "bench run")
         for args in (["-R", "--bidir"], ["--udp-raw", "--cc", "cubic"], ["--tcp", "--io", "gso"],
+                     ["--tcp", "--suite", "aes-256-gcm"], ["--volley-plain", "--crypto", "openssl"],
+                     ["--volley-tcp", "--rate", "1Mbit"], ["--volley-tcp", "--mss", 1400],
                      ["-n", 5, "-O", 1], ["--tcp", "--mss", 65000], ["-P", 9, "-n", 5]):
             self.fails(it.USAGE, "INVALID", *run_args(9, *args))
 
@@ -293,8 +316,7 @@ class Failures(BenchCase):
     def test_killed_client(self):
         server = self.serve()
         for protocol in PROTOCOLS:
-            run = self.start_run(server.port, f"--{protocol}", "-t", 100, "-i", 0.05, "--rate",
-                                 "100Mbit")
+            run = self.start_run(server.port, f"--{protocol}", "-t", 100, "-i", 0.05, *slow(protocol))
             run.wait_event("interval")
             run.signal(signal.SIGKILL)
             run.wait()
@@ -318,7 +340,7 @@ class Failures(BenchCase):
 
     def end_server(self, signum, *args):
         server = self.serve()
-        run = self.start_run(server.port, "-t", 100, "-i", 0.05, "--rate", "100Mbit", *args)
+        run = self.start_run(server.port, "-t", 100, "-i", 0.05, *args)
         run.wait_event("interval")
         sessions = server.sessions()
         self.assertEqual(len(sessions), 1)
@@ -333,11 +355,11 @@ class Failures(BenchCase):
     def test_killed_server(self):
         for protocol in PROTOCOLS:
             with self.subTest(protocol=protocol):
-                self.end_server(signal.SIGKILL, f"--{protocol}")
+                self.end_server(signal.SIGKILL, f"--{protocol}", *slow(protocol))
 
     def test_interrupted_server(self):
-        self.end_server(signal.SIGINT)
-        self.end_server(signal.SIGTERM, "-R", "--tcp")
+        self.end_server(signal.SIGINT, *slow("volley"))
+        self.end_server(signal.SIGTERM, "-R", "--tcp", *slow("tcp"))
 
     def test_stopped_server(self):
         """One that lives and says nothing is given up after the timeout."""
@@ -369,9 +391,9 @@ class Sessions(BenchCase):
     def test_nonsense_ends_its_session_alone(self):
         server = self.serve()
         for line in ("", "nonsense", "[1]", '{"type":"start"}', '{"type":"request"}',
-                     '{"type":"request","version":1}', '{"type":"request","version":1,"request":[]}',
+                     '{"type":"request","version":2}', '{"type":"request","version":2,"request":[]}',
                      '{"type":"request","version":99,"request":{}}', "x" * 20000,
-                     json.dumps({"type": "request", "version": 1,
+                     json.dumps({"type": "request", "version": 2,
                                  "request": dict(REQUEST, parallel=10**9)})):
             control = self.control(server.port)
             self.assertEqual(control.get()["type"], "hello")
@@ -387,7 +409,7 @@ class Sessions(BenchCase):
         server = self.serve()
         control = self.control(server.port)
         control.get("hello")
-        control.send(json.dumps({"type": "request", "version": 1, "request": REQUEST}))
+        control.send(json.dumps({"type": "request", "version": 2, "request": REQUEST}))
         ready = control.get("ready")
         token = bytes.fromhex(ready["token"])
         self.assertEqual(len(token), 16)
@@ -413,7 +435,7 @@ class Sessions(BenchCase):
         """A run with one TCP connection, made by hand as far as the start."""
         control = self.control(server.port)
         control.get("hello")
-        control.send(json.dumps({"type": "request", "version": 1, "request": dict(REQUEST, **request)}))
+        control.send(json.dumps({"type": "request", "version": 2, "request": dict(REQUEST, **request)}))
         ready = control.get("ready")
         data = socket.create_connection((HOST, ready["ports"][0]), timeout=it.DEADLINE_S)
         self.addCleanup(data.close)

@@ -59,15 +59,23 @@ class Schema(BenchCase):
             self.assertEqual(len(row["samples"]), 2)
             for sample in row["samples"]:
                 self.assertGreater(sample["bytes"], 0)
-        self.assertRegex(doc["sentence"], r"^On this machine Volley moved [0-9.]+ [GM]bit/s from memory to memory "
-                                          r"over lo and was .* times its rate\.$")
+        self.assertEqual({(r["kind"], r["protocol"]) for r in doc["rows"]},
+                         {("memory", p) for p in ("tcp", "tls", "udp-raw", "volley", "volley-plain")} |
+                         {("file", p) for p in ("tcp", "volley", "volley-plain")})
+        for row in doc["rows"]:
+            if row["protocol"].startswith("volley"):
+                plain = row["protocol"] == "volley-plain"
+                self.assertEqual({s["suite"] == "plain" for s in row["samples"]}, {plain}, row["id"])
+        self.assertRegex(doc["sentence"], r"^On this machine Volley, encrypted, moved [0-9.]+ [GM]bit/s from memory to "
+                                          r"memory over lo and was .* TLS 1\.3 .* times its rate; without encryption "
+                                          r"it moved .* times its rate\.$")
 
     def test_table(self):
         lines = self.bench(*SHORT, "--no-files").out.decode().splitlines()
         self.assertIn("lo, memory to memory", lines)
         self.assertTrue(any(line.startswith("  volley ") for line in lines), lines)
         self.assertTrue(any("1 (reference)" in line for line in lines), lines)
-        self.assertTrue(lines[-1].startswith("On this machine Volley moved "), lines[-1])
+        self.assertTrue(lines[-1].startswith("On this machine Volley, encrypted, moved "), lines[-1])
         self.assertFalse(any("file to file" in line for line in lines))
 
     def test_synthetic(self):

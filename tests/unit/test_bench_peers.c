@@ -69,6 +69,10 @@ static void test_arguments_between_memories(void **state)
         {{.protocol = "volley", .io = "mmsg", .bytes = 8192, .warmup_ns = VLY_S(1)},
          NULL,
          "volley-bench run 10.77.0.2 --port 4321 --json --volley -n 8192 -P 1 --io mmsg"},
+        {{.protocol = "volley-tcp", .suite = "aes-256-gcm", .crypto = "openssl", .bytes = 1},
+         NULL,
+         "volley-bench run 10.77.0.2 --port 4321 --json --volley-tcp -n 1 -P 1 "
+         "--suite aes-256-gcm --crypto openssl"},
         {{.protocol = "udp-raw", .bytes = 1, .parallel = 1},
          NULL,
          "volley-bench run 10.77.0.2 --port 4321 --json --udp-raw -n 1 -P 1"},
@@ -114,7 +118,16 @@ static void test_arguments_of_iperf3(void **state)
 static void test_arguments_with_files(void **state)
 {
     static const struct expectation all[] = {
-        {{.protocol = "volley",
+        {{.protocol = "volley", .kind = BENCH_FILE, .suite = "aes-256-gcm", .crypto = "openssl"},
+         "volley serve /w/target --listen 10.77.0.2 --port 0 --writable --json --quiet "
+         "--suite aes-256-gcm --crypto openssl",
+         "volley put /w/source/data 10.77.0.2:4321 --accept-new --json --quiet "
+         "--suite aes-256-gcm --crypto openssl"},
+        {{.protocol = "volley-tcp", .kind = BENCH_FILE, .cc = "cubic", .reverse = true},
+         "volley serve /w/source --listen 10.77.0.2 --port 0 --json --quiet --tcp --tcp-cc cubic",
+         "volley get 10.77.0.2:4321/data --output /w/target/data --accept-new --json --quiet --tcp "
+         "--tcp-cc cubic"},
+        {{.protocol = "volley-plain",
           .kind = BENCH_FILE,
           .cc = "reno",
           .io = "basic",
@@ -207,6 +220,12 @@ static void test_unavailable_rows_say_why(void **state)
                        "'nonsense' is not known here; there is ");
     assert_unavailable((struct bench_row){.protocol = "volley", .bytes = 1, .cc = "bbr7"},
                        "there is cubic, reno, fixed");
+    assert_unavailable((struct bench_row){.protocol = "volley-plain", .bytes = 1, .suite = "x"},
+                       "has no choice of suite= and crypto=");
+    assert_unavailable((struct bench_row){.protocol = "tls", .bytes = 1, .crypto = "openssl"},
+                       "has no choice of suite= and crypto=");
+    assert_unavailable((struct bench_row){.protocol = "volley-tcp", .bytes = 1, .mss_bytes = 1400},
+                       "cannot choose the size of its packets");
     assert_unavailable((struct bench_row){.protocol = "iperf3-udp", .bytes = 1},
                        "needs a duration, not a size");
 }

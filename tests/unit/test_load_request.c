@@ -48,6 +48,8 @@ static void test_load_request_json_identity(void **state)
 #undef X
     assert_string_equal(out.cc, in.cc);
     assert_string_equal(out.io, in.io);
+    assert_string_equal(out.suite, in.suite);
+    assert_string_equal(out.crypto, in.crypto);
     json_decref(object);
 }
 
@@ -168,6 +170,33 @@ static void test_load_request_contradictions(void **state)
     assert_int_equal(checked(r), VLY_E_INVALID);
     r.verify = false;
     assert_int_equal(checked(r), 0);
+}
+
+static int checked_protection(enum bench_protocol protocol, const char *suite, const char *crypto)
+{
+    struct bench_request r = some_request();
+
+    r.protocol = protocol;
+    r.mss_bytes = r.rate_bytes_per_s = 0;
+    r.cc[0] = '\0';
+    (void)snprintf(r.suite, sizeof(r.suite), "%s", suite);
+    (void)snprintf(r.crypto, sizeof(r.crypto), "%s", crypto);
+    r.bidir = false;
+    return checked(r);
+}
+
+/* What is not encrypted by us has no choice; names are checked where they are used. */
+static void test_load_request_protection(void **state)
+{
+    (void)state;
+    assert_int_equal(checked_protection(BENCH_VOLLEY, "", ""), 0);
+    assert_int_equal(checked_protection(BENCH_VOLLEY, "aes-256-gcm", "openssl"), 0);
+    assert_int_equal(checked_protection(BENCH_VOLLEY_TCP, "chacha20-poly1305", ""), 0);
+    assert_int_equal(checked_protection(BENCH_VOLLEY, "rot13", ""), VLY_E_INVALID);
+    assert_int_equal(checked_protection(BENCH_VOLLEY, "", "abacus"), VLY_E_INVALID);
+    assert_int_equal(checked_protection(BENCH_VOLLEY_PLAIN, "aes-256-gcm", ""), VLY_E_INVALID);
+    assert_int_equal(checked_protection(BENCH_TLS, "", "openssl"), VLY_E_INVALID);
+    assert_int_equal(checked_protection(BENCH_TCP, "", "openssl"), VLY_E_INVALID);
 }
 
 /* The streams' shares add up to what was asked for, whatever is left over. */
@@ -294,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_load_request_json_needs_every_member),
         cmocka_unit_test(test_load_request_json_nonsense),
         cmocka_unit_test(test_load_request_contradictions),
+        cmocka_unit_test(test_load_request_protection),
         cmocka_unit_test(test_load_request_shares),
         cmocka_unit_test(test_load_request_who_sends),
         cmocka_unit_test(test_load_token_text),

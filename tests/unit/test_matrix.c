@@ -159,6 +159,26 @@ static void test_matrix_row_keys(void **state)
     bench_matrix_fini(&m);
 }
 
+/* Suites and backends stand apart, in one group. */
+static void test_matrix_protection(void **state)
+{
+    struct bench_matrix m = good("time 1s\nlink lo\nmemory volley crypto=openssl,ipsec-mb\n"
+                                 "memory volley-tcp suite=chacha20-poly1305\nmemory volley-plain\n"
+                                 "file volley-tcp size=1MB crypto=openssl\n");
+
+    (void)state;
+    assert_int_equal(m.n_rows, 5);
+    assert_string_equal(m.rows[0].label, "volley-openssl");
+    assert_string_equal(m.rows[0].row.crypto, "openssl");
+    assert_string_equal(m.rows[1].label, "volley-ipsec-mb");
+    assert_string_equal(m.rows[2].label, "volley-tcp-chacha20-poly1305");
+    assert_string_equal(m.rows[2].row.suite, "chacha20-poly1305");
+    assert_string_equal(m.rows[3].label, "volley-plain");
+    assert_int_equal(m.rows[3].group, m.rows[0].group);
+    assert_string_equal(m.rows[4].row.protocol, "volley-tcp");
+    bench_matrix_fini(&m);
+}
+
 /* Each says the line, and what was expected or is wrong. */
 static void test_matrix_mistakes(void **state)
 {
@@ -305,8 +325,8 @@ static void test_matrix_of_the_project(void **state)
         const char *path;
         size_t rows;
     } files[] = {{"bench/matrices/course.conf", 36},
-                 {"bench/matrices/full.conf", 45},
-                 {"bench/matrices/quick.conf", 5}};
+                 {"bench/matrices/full.conf", 60},
+                 {"bench/matrices/quick.conf", 10}};
     const char *root = getenv("VOLLEY_SRC");
 
     (void)state;
@@ -331,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_matrix_back_ways_and_bursts),
         cmocka_unit_test(test_matrix_multiplies),
         cmocka_unit_test(test_matrix_row_keys),
+        cmocka_unit_test(test_matrix_protection),
         cmocka_unit_test(test_matrix_mistakes),
         cmocka_unit_test(test_matrix_bounds),
         cmocka_unit_test_setup_teardown(test_matrix_load, tmpdir_setup, tmpdir_teardown),

@@ -96,6 +96,52 @@ static void test_sentence_agrees_with_the_table(void **state)
     compare(20e9, rate_around, "was about as fast as the fastest TCP (cubic, 20.0 Gbit/s): 1.0");
 }
 
+static void expect_sentence(struct synthetic *s, const char *config, const char *sentence,
+                            const char *table_part)
+{
+    json_t *doc = synthetic_result(s, config);
+    char *table = table_of(doc);
+
+    assert_string_equal(bench_result_text(doc, "sentence"), sentence);
+    expect_text(table, table_part);
+    free(table);
+    json_decref(doc);
+}
+
+/* Volley 12, without encryption 16, TLS 6, TCP 20, a little more in every second round. */
+static double sealed_rate(const struct bench_row *row, unsigned nth)
+{
+    double base = strcmp(row->protocol, "volley") == 0         ? 12e9
+                  : strcmp(row->protocol, "volley-plain") == 0 ? 16e9
+                  : strcmp(row->protocol, "tls") == 0          ? 6e9
+                                                               : 20e9;
+
+    return base * (1 + 0.01 * (double)(nth % 2));
+}
+
+/* Encrypted is measured against encrypted, plain against plain. */
+static void test_sentence_of_encryption(void **state)
+{
+    struct synthetic s = {.rate = sealed_rate};
+
+    (void)state;
+    expect_sentence(&s,
+                    "repeats 4..4\ntime 1s\nlink veth\nmemory tcp cc=cubic\nmemory tls cc=bbr\n"
+                    "memory volley-plain\nmemory volley\n",
+                    "On this machine Volley, encrypted, moved 12.1 Gbit/s from memory to memory "
+                    "over veth-1500 and was faster than TLS 1.3 (bbr, 6.03 Gbit/s): 2.00 times its "
+                    "rate; without encryption it moved 16.1 Gbit/s and was slower than the fastest "
+                    "TCP (cubic, 20.1 Gbit/s): 0.80 times its rate.",
+                    "volley-plain");
+    expect_sentence(&s,
+                    "repeats 4..4\ntime 1s\nlink veth\nmemory tls\nmemory tcp cc=cubic\n"
+                    "memory volley-plain\n",
+                    "On this machine Volley without encryption moved 16.1 Gbit/s from memory to "
+                    "memory over veth-1500 and was slower than the fastest TCP (cubic, 20.1 "
+                    "Gbit/s): 0.80 times its rate.",
+                    "volley-plain");
+}
+
 static void test_verdict(void **state)
 {
     (void)state;
@@ -128,18 +174,6 @@ static void test_numbers(void **state)
     assert_string_equal(bench_number_text(941.3).s, "941");
 }
 
-static void expect_sentence(struct synthetic *s, const char *config, const char *sentence,
-                            const char *table_part)
-{
-    json_t *doc = synthetic_result(s, config);
-    char *table = table_of(doc);
-
-    assert_string_equal(bench_result_text(doc, "sentence"), sentence);
-    expect_text(table, table_part);
-    free(table);
-    json_decref(doc);
-}
-
 static double fails(const struct bench_row *row, unsigned nth)
 {
     return row->protocol[0] == 'v' ? -1 : rate(row, nth);
@@ -160,11 +194,11 @@ static void test_sentence_without_figures(void **state)
         "On this machine Volley did not run from memory to memory over veth-1500: volley "
         "is not installed.",
         "failed: volley is not installed");
-    expect_sentence(
-        &missing, MEMORY,
-        "On this machine Volley moved 1.00 Gbit/s from memory to memory over veth-1500; "
-        "there is no TCP row to compare with.",
-        "failed: tcp is not installed");
+    expect_sentence(&missing, MEMORY,
+                    "On this machine Volley, encrypted, moved 1.00 Gbit/s from memory to memory "
+                    "over veth-1500; "
+                    "there is no TCP row to compare with.",
+                    "failed: tcp is not installed");
     expect_sentence(&none, "repeats 1..1\ntime 1s\nlink lo\nmemory tcp\n",
                     "Volley was not among the rows.", "1 (reference)");
 }
@@ -179,14 +213,15 @@ static void test_sentence_chooses(void **state)
         &s,
         "repeats 3..3\ntime 1s\nsize 125MB\nlink lo\nlink veth mtu=9000\nfile tcp\n"
         "file volley\nmemory tcp\nmemory volley\n",
-        "On this machine Volley moved 1.00 Gbit/s from memory to memory over veth-9000 and "
+        "On this machine Volley, encrypted, moved 1.00 Gbit/s from memory to memory over veth-9000 "
+        "and "
         "was about as fast as the fastest TCP (cubic, 1.00 Gbit/s): 1.00 times its rate.",
         "lo, file to file, 119 MiB\n");
-    expect_sentence(
-        &files, "repeats 3..3\nsize 125MB\nlink lo\nfile tcp\nfile volley\n",
-        "On this machine Volley moved 1.00 Gbit/s from file to file over lo and was about "
-        "as fast as the fastest TCP (cubic, 1.00 Gbit/s): 1.00 times its rate.",
-        "tcp (cubic)");
+    expect_sentence(&files, "repeats 3..3\nsize 125MB\nlink lo\nfile tcp\nfile volley\n",
+                    "On this machine Volley, encrypted, moved 1.00 Gbit/s from file to file over "
+                    "lo and was about "
+                    "as fast as the fastest TCP (cubic, 1.00 Gbit/s): 1.00 times its rate.",
+                    "tcp (cubic)");
 }
 
 /* The first link's Volley is faster, the second's slower, the third's fails, the fourth's equal. */
@@ -287,6 +322,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sentence_agrees_with_the_table),
+        cmocka_unit_test(test_sentence_of_encryption),
         cmocka_unit_test(test_verdict),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_sentence_without_figures),

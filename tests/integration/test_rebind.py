@@ -7,7 +7,7 @@ import threading
 import time
 import unittest
 
-from volley_it import Case, main, volley
+from volley_it import Case, main
 
 BYTES = 8_000_000
 RATE = "9Mbit"  # 7 s
@@ -117,6 +117,8 @@ class Rebind(Case):
 class Plain(Rebind):
     """Without encryption another port of the same address is followed, and nothing else."""
 
+    protection = ("--plain",)
+
     def test_download_with_new_ports(self):
         self.download(["127.0.0.1"])
 
@@ -124,7 +126,6 @@ class Plain(Rebind):
         self.upload(["127.0.0.1"])
 
 
-@unittest.skipIf("refuses to start" in volley("serve", "--help").out.decode(), "not built encrypted")
 class Sealed(Rebind):
     protection = ()
     client = ("--accept-new",)

@@ -142,6 +142,43 @@ static void add_curves(struct table *t)
     add(t, "ristretto255", "libsodium", "multiply")->run = run_group_multiply;
 }
 
+/* ---- handshakes ---- */
+
+static void run_pair(struct micro_case *c)
+{
+    micro_pair_shake(c->pair);
+}
+
+static void run_loopback(struct micro_case *c)
+{
+    micro_loopback_shake(c->loopback);
+}
+
+static void add_pair(struct table *t, const char *method_name, enum vly_method method)
+{
+    struct micro_case *c = add(t, "handshake", method_name, "in memory");
+
+    c->run = run_pair;
+    t->failed = micro_pair_new(&c->pair, method) != 0 || t->failed;
+}
+
+static void add_loopback(struct table *t, const char *does, enum vly_carrier carrier)
+{
+    struct micro_case *c = add(t, "handshake", "keys", does);
+
+    c->run = run_loopback;
+    t->failed = micro_loopback_new(&c->loopback, carrier) != 0 || t->failed;
+}
+
+static void add_handshakes(struct table *t)
+{
+    add_pair(t, "plain", VLY_METHOD_NONE);
+    add_pair(t, "psk", VLY_METHOD_PSK);
+    add_pair(t, "keys", VLY_METHOD_KEYS);
+    add_loopback(t, "UDP", VLY_CARRIER_UDP);
+    add_loopback(t, "TCP", VLY_CARRIER_TCP);
+}
+
 int micro_cases_make(struct micro_case cases[MICRO_CASES_MAX], size_t rounds)
 {
     struct table t = {.cases = cases};
@@ -149,6 +186,7 @@ int micro_cases_make(struct micro_case cases[MICRO_CASES_MAX], size_t rounds)
     add_suites(&t, MICRO_PACKET_BYTES);
     add_suites(&t, MICRO_RECORD_BYTES);
     add_curves(&t);
+    add_handshakes(&t);
     for (size_t i = 0; i < t.n; i++) {
         cases[i].slice_ns = calloc(rounds, sizeof(uint64_t));
         t.failed = t.failed || cases[i].slice_ns == NULL;
@@ -167,6 +205,8 @@ void micro_cases_free(struct micro_case *cases, size_t n)
             vly_crypto_system()->secret_free(c->keys, c->suite->keys_bytes);
         }
         free(c->packet);
+        micro_pair_free(c->pair);
+        micro_loopback_free(c->loopback);
         free(c->slice_ns);
     }
 }

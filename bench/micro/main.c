@@ -33,6 +33,8 @@ static void print_case(const struct micro_case *c, size_t rounds)
            best_ns, c->slice_ns[rounds / 2]);
     if (c->bytes > 0 && best_ns > 0)
         printf(" %8.2f", (double)c->bytes / (double)best_ns);
+    else if (best_ns > 0)
+        printf(" %8s %9.0f", "", 1e9 / (double)best_ns);
     printf("\n");
 }
 
@@ -51,8 +53,8 @@ int main(int argc, char **argv)
         return VLY_EXIT_FAILED;
     }
     micro_measure(cases, (size_t)n, args.rounds);
-    printf("%-18s %-10s %-11s %6s %8s %8s %8s\n", "what", "backend", "does", "bytes", "best ns",
-           "median", "GB/s");
+    printf("%-18s %-10s %-11s %6s %8s %8s %8s %9s\n", "what", "backend", "does", "bytes", "best ns",
+           "median", "GB/s", "a second");
     for (int i = 0; i < n; i++)
         print_case(&cases[i], args.rounds);
     micro_cases_free(cases, (size_t)n);

@@ -1,5 +1,6 @@
 /*
- * micro - nanoseconds of single operations: packets sealed and opened, checksums, curve products.
+ * micro - nanoseconds of single operations: packets sealed and opened, checksums, curve products,
+ * handshakes.
  *
  * All cases take turns in slices of a fraction of a millisecond, so that what else the machine does
  * meets them alike; the fastest slice of a case is its figure, the median beside it tells of noise.
@@ -7,6 +8,7 @@
 #ifndef VLY_BENCH_MICRO_H
 #define VLY_BENCH_MICRO_H
 
+#include "bench/micro/handshake.h"
 #include "crypto/crypto.h"
 
 #define MICRO_CASES_MAX 32
@@ -24,6 +26,8 @@ struct micro_case {
     void *keys;                        /* owned: of `suite` */
     struct vly_aead_job job;           /* what `run` seals or opens */
     uint8_t *packet;                   /* owned: what is opened; NULL when sealing */
+    struct micro_pair *pair;           /* owned; NULL: no handshake in memory */
+    struct micro_loopback *loopback;   /* owned; NULL: none over loopback */
     uint64_t *slice_ns;                /* owned: nanoseconds of one operation, each round */
 };
 

@@ -59,7 +59,7 @@ struct vly_endpoint_config {
     bool allow_plain;
     const struct vly_credentials *credentials;
     struct vly_keylog keylog;
-    bool is_server;          /* answer HELLO */
+    bool is_server; /* answer HELLO */
     /* Addresses that differ in no more than so many first bytes are ports of one host, SPEC 3.2. 0:
      * each is a host of its own. */
     unsigned addr_port_bytes;

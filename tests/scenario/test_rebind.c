@@ -12,7 +12,7 @@
     .rate_bytes_per_s = 10 * SCENARIO_MBIT, .delay_ns = VLY_MS(15), .queue_bytes = 25 * 1500
 #define BYTES 10000000u
 #define EVERY_NS VLY_S(1)
-#define SEEDS 20u
+#define SEEDS 6u
 
 /* Moves the client each second, `max` times. */
 struct mover {

@@ -51,7 +51,8 @@ static struct vly_send_piece take(struct vly_sendbuf *b, size_t max_len)
     assert_int_equal(bytes[piece.len - last.len], 0xee); /* lent, not copied */
     memcpy(bytes + piece.len - last.len, last.len > 0 ? last.data : bytes, last.len);
     for (size_t i = 0; i < piece.len; i++)
-        assert_int_equal(bytes[i], byte_of(piece.offset + i));
+        if (bytes[i] != byte_of(piece.offset + i)) /* an assert for each byte takes a minute */
+            fail_msg("byte %zu of %zu is wrong", i, (size_t)piece.len);
     assert_int_equal(bytes[piece.len], 0xee);
     return piece;
 }

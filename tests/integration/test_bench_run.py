@@ -285,7 +285,7 @@ class Failures(BenchCase):
             run = self.start_run(other.getsockname()[1])
             peer, _ = other.accept()
             with peer:
-                peer.sendall(b'{"type":"hello","protocol":"volley-bench","version":1}\n')
+                peer.sendall(b'{"type":"hello","protocol":"volley-bench","version":99}\n')
                 self.assertEqual(run.wait(), it.NETWORK)
             self.check_failure(run.errors, run.drain(), "VERSION")
 

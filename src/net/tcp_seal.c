@@ -144,8 +144,11 @@ static int open_kept(struct vly_tcp_seal *s, struct vly_tcp_bytes *in, struct vl
 {
     size_t whole;
 
-    if (s->kept == NULL && (s->kept = malloc(VLY_TCP_BLOCK_MAX)) == NULL)
-        return VLY_E_NOMEM;
+    if (s->kept == NULL) {
+        s->kept_len = 0;
+        if ((s->kept = malloc(VLY_TCP_BLOCK_MAX)) == NULL)
+            return VLY_E_NOMEM;
+    }
     if (!gather(s, in, VLY_TCP_BLOCK_HEAD_BYTES))
         return 0;
     if ((whole = block_bytes(s->kept)) == 0)

@@ -103,8 +103,10 @@ endforeach()
 volley_script_tests(integration ${VLY_PYTHON} test_*.py)
 volley_script_tests(integration bash test_*.sh)
 volley_script_tests(adversary ${VLY_PYTHON} test_*.py)
-# Most of their time is Python's, tshark's or the browser's: once, without the sanitizers, is enough.
-set_property(TEST integration_independent_peer integration_rebind integration_dissector
+# Most of their time is Python's, tshark's or the browser's, or many bytes through code that others
+# reach: once, without the sanitizers, is enough.
+set_property(TEST scenario_throughput scenario_loss_sealed scenario_outage_sealed
+    scenario_reorder_sealed integration_independent_peer integration_rebind integration_dissector
     integration_bench_schema integration_bench_matrix integration_bench_report
     APPEND PROPERTY LABELS release)
 add_executable(volley_flood tests/adversary/flood.c)

@@ -295,11 +295,15 @@ def credit(it):
 @hostile("streams opened and reset, 5,000 of them, STOP for each")
 def resets(it):
     peer = tcp_peer(it)
-    peer.on_record = lambda *fields: None
+    told = []
+    peer.on_record = lambda name, flags, stream, body: told.append(body[:8]) if name == "CLOSE" else None
     for stream in range(2, 10_002, 2):
         peer.send(record("DATA", stream, b"x") + record("RESET", stream, bytes(8)) + record("STOP", stream, bytes(8)))
         if stream % 64 == 0 and not flushed(peer):
-            return  # STREAM_LIMIT: they came faster than the server could say that the last ones were over
+            # They came faster than the server could say that the last ones were over.
+            codes = [wire.CLOSE_CODES[int.from_bytes(code, "big")] for code in told]
+            it.case.assertEqual(codes, ["STREAM_LIMIT"])
+            return
 
 
 def flushed(peer):

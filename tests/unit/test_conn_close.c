@@ -7,6 +7,7 @@
 #include "crypto/crypto.h"
 #include "proto/conn_internal.h"
 #include "support/raw.h"
+#include "support/sealed.h"
 
 static struct pair_side *client(struct pair *p)
 {
@@ -523,11 +524,13 @@ static void test_conn_close_and_hello_again(void **state)
     pair_free(p);
 }
 
-/* RULE 40: no memory to remember what is sent: that is said at once, not waited for. */
+/* RULE 40: no memory to remember what is sent: that is said at once, by CLOSE behind FINISH where the
+ * method has one, and not waited for. */
 static void test_conn_close_when_nothing_can_be_sent(void **state)
 {
     struct pair *p = pair_new(NULL, NULL);
     struct test_counting_alloc *a = &client(p)->alloc.counting;
+    bool has_finish = sealed_method() == VLY_METHOD_KEYS || sealed_method() == VLY_METHOD_CODE;
 
     (void)state;
     pair_begin(p);
@@ -537,7 +540,7 @@ static void test_conn_close_when_nothing_can_be_sent(void **state)
     }
     assert_string_equal(client(p)->log, "C");
     a->fail_at = a->requests + 1;
-    assert_in_range(pair_flush(p, PAIR_CLIENT), 0, 2); /* FINISH, CLOSE need none */
+    assert_int_equal(pair_flush(p, PAIR_CLIENT), has_finish ? 2 : 1); /* neither needs memory */
     assert_int_equal(closed(p, PAIR_CLIENT)->err, VLY_E_NOMEM);
     assert_int_equal(vly_endpoint_deadline(client(p)->ep), VLY_NEVER);
     pair_free(p);

@@ -524,8 +524,8 @@ static void test_conn_close_and_hello_again(void **state)
     pair_free(p);
 }
 
-/* RULE 40: no memory to remember what is sent: that is said at once, by CLOSE behind FINISH where the
- * method has one, and not waited for. */
+/* RULE 40: no memory to remember what is sent: that is said at once, by CLOSE behind FINISH where
+ * the method has one, and not waited for. */
 static void test_conn_close_when_nothing_can_be_sent(void **state)
 {
     struct pair *p = pair_new(NULL, NULL);

@@ -5,7 +5,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef VLY_HAVE_XXH_DISPATCH
+#include <xxh_x86dispatch.h> /* XXH3_128bits_update for this processor: AVX2, AVX-512 */
+#else
 #include <xxhash.h>
+#endif
 
 void vly_hash_init(struct vly_hash *h)
 {

@@ -77,7 +77,7 @@ static const struct vly_opt net_opts[] = {
     {"timeout", 0, VLY_OPT_DURATION, RUN(timeout_ns), "TIME",
      "give up after so long without a sign of the other end (default: 10s)", VLY_MS(100),
      VLY_S(3600)},
-    {"suite", 0, VLY_OPT_CHOICE, RUN(suite), "auto|aes-256-gcm|chacha20-poly1305",
+    {"suite", 0, VLY_OPT_CHOICE, RUN(suite), "auto|aes-256-gcm|chacha20-poly1305|aes-128-gcm",
      "how volley and volley-tcp encrypt (default: auto)", 0, 0},
     {"crypto", 0, VLY_OPT_CHOICE, RUN(crypto), "auto|openssl|ipsec-mb",
      "and who computes that, at both ends (default: auto)", 0, 0},

@@ -16,7 +16,12 @@
 #define VLY_SUITES_SEALED_MAX 4
 
 /* Suite ids on the wire, SPEC 2.1. */
-enum vly_suite { VLY_SUITE_PLAIN = 0x01, VLY_SUITE_AES_256_GCM = 0x02, VLY_SUITE_CHACHA20 = 0x03 };
+enum vly_suite {
+    VLY_SUITE_PLAIN = 0x01,
+    VLY_SUITE_AES_256_GCM = 0x02,
+    VLY_SUITE_CHACHA20 = 0x03,
+    VLY_SUITE_AES_128_GCM = 0x04
+};
 
 /* One packet to seal or to open. What a job does not need is zero. */
 struct vly_aead_job {
@@ -40,7 +45,8 @@ struct vly_suite_ops {
     const char *backend; /* "openssl", "ipsec-mb" */
     size_t keys_bytes;
     uint64_t forgery_limit_pkts; /* RFC 9001 6.6: so many bad tags end a connection; 0: no limit */
-    /* Returns false when out of memory; `keys` needs no fini then. */
+    /* Returns false when out of memory; `keys` needs no fini then. A suite with shorter keys uses
+     * the beginning of `key`. */
     bool (*init)(void *keys, const uint8_t key[VLY_KEY_BYTES], const uint8_t iv[VLY_IV_BYTES]);
     void (*fini)(void *keys);
     void (*seal)(void *keys, struct vly_aead_job *jobs, size_t n);

@@ -8,7 +8,7 @@ Everything in clear is shown: the packets of SPEC 2, the handshake of 3, the rec
 the key log that `--keylog FILE` writes (SPEC appendix B); the environment variable VOLLEY_KEYLOG names
 it as well. Every tag is verified; what does not verify is not shown as frames.
 
-Wireshark hands no cipher to Lua, so AES-256-GCM and ChaCha20-Poly1305 stand here: good for reading captures, some
+Wireshark hands no cipher to Lua, so AES-GCM and ChaCha20-Poly1305 stand here: good for reading captures, some
 milliseconds a packet, and not for anything that must not be observed.
 
 A capture on the sender's own machine may show a whole batch of equally long packets as one datagram, as the kernel
@@ -32,8 +32,9 @@ local packet_names = {
     [HELLO] = "HELLO", [RETRY] = "RETRY", [ACCEPT] = "ACCEPT", [FINISH] = "FINISH", [VERSIONS] = "VERSIONS",
     [UNKNOWN] = "UNKNOWN", [REFUSE] = "REFUSE", [0x40] = "DATA", [0x41] = "DATA",
 }
-local PLAIN, AES, CHACHA = 1, 2, 3
-local suite_names = {[PLAIN] = "plain", [AES] = "aes-256-gcm", [CHACHA] = "chacha20-poly1305"}
+local PLAIN, AES, CHACHA, AES_128 = 1, 2, 3, 4
+local suite_names = {[PLAIN] = "plain", [AES] = "aes-256-gcm", [CHACHA] = "chacha20-poly1305",
+    [AES_128] = "aes-128-gcm"}
 local KEYS, PSK, CODE = 1, 2, 3
 local method_names = {[KEYS] = "keys", [PSK] = "psk", [CODE] = "code"}
 local parameter_names = {
@@ -196,7 +197,7 @@ local function plain_verifies(packet)
         packet:sub(n - 15, n - 12) == word_be(crc32c(packet:sub(1, n - TAG)))
 end
 
--- ---- AES-256 (FIPS 197) ----
+-- ---- AES-128 and AES-256 (FIPS 197) ----
 
 local sbox, T0, T1, T2, T3 = {}, {}, {}, {}, {}
 
@@ -229,28 +230,29 @@ local function sub_word(w)
         sbox[extract(w, 0, 8)]
 end
 
--- The 60 words of the key schedule, from 1.
+-- The words of the key schedule, from 1: 44 for a key of 16 bytes, 60 for one of 32.
 local function aes_schedule(key)
     local w = {}
     local rcon = 1
-    w[1], w[2], w[3], w[4] = words_be(key, 1)
-    w[5], w[6], w[7], w[8] = words_be(key, 17)
-    for i = 9, 60 do
+    local n = #key / 4
+    for i = 1, n, 4 do w[i], w[i + 1], w[i + 2], w[i + 3] = words_be(key, 4 * i - 3) end
+    for i = n + 1, 4 * (n + 7) do
         local t = w[i - 1]
-        if i % 8 == 1 then
+        if i % n == 1 then
             t = bxor(sub_word(lrotate(t, 8)), rcon * 16777216)
             rcon = xtime(rcon)
-        elseif i % 8 == 5 then
+        elseif n == 8 and i % 8 == 5 then
             t = sub_word(t)
         end
-        w[i] = bxor(w[i - 8], t)
+        w[i] = bxor(w[i - n], t)
     end
     return w
 end
 
 local function aes_block(w, a, b, c, d)
     a, b, c, d = bxor(a, w[1]), bxor(b, w[2]), bxor(c, w[3]), bxor(d, w[4])
-    for i = 5, 53, 4 do
+    local n = #w
+    for i = 5, n - 7, 4 do
         a, b, c, d =
             bxor(T0[extract(a, 24, 8)], T1[extract(b, 16, 8)], T2[extract(c, 8, 8)], T3[extract(d, 0, 8)], w[i]),
             bxor(T0[extract(b, 24, 8)], T1[extract(c, 16, 8)], T2[extract(d, 8, 8)], T3[extract(a, 0, 8)], w[i + 1]),
@@ -261,7 +263,7 @@ local function aes_block(w, a, b, c, d)
         return bxor(sbox[extract(p, 24, 8)] * 16777216 + sbox[extract(q, 16, 8)] * 65536 +
             sbox[extract(r, 8, 8)] * 256 + sbox[extract(s, 0, 8)], k)
     end
-    return last(a, b, c, d, w[57]), last(b, c, d, a, w[58]), last(c, d, a, b, w[59]), last(d, a, b, c, w[60])
+    return last(a, b, c, d, w[n - 3]), last(b, c, d, a, w[n - 2]), last(c, d, a, b, w[n - 1]), last(d, a, b, c, w[n])
 end
 
 -- ---- GCM (NIST SP 800-38D) ----
@@ -348,6 +350,12 @@ function gcm.open(ctx, nonce, head, sealed, tag)
         out[#out + 1] = word_be(bxor(a, k0)) .. word_be(bxor(b, k1)) .. word_be(bxor(c, k2)) .. word_be(bxor(d, k3))
     end
     return concat(out):sub(1, #sealed)
+end
+
+local gcm_128 = {open = gcm.open}
+
+function gcm_128.init(key)
+    return gcm.init(key:sub(1, 16))
 end
 
 -- ---- ChaCha20-Poly1305 (RFC 8439) ----
@@ -468,7 +476,7 @@ function chacha.open(s, nonce, head, sealed, tag)
     return concat(out):sub(1, #sealed)
 end
 
-local ciphers = {[AES] = gcm, [CHACHA] = chacha}
+local ciphers = {[AES] = gcm, [CHACHA] = chacha, [AES_128] = gcm_128}
 
 -- ---- the key log ----
 

@@ -121,8 +121,11 @@ struct vly_security {
     const uint8_t *psk;        /* 32 bytes that both ends hold: then no other key counts */
     const uint8_t *server_key; /* client: the server's public key; NULL: not known */
     bool accept_new;           /* client: believe a server whose key is not known */
-    const char *suite;         /* "auto" (NULL), "aes-256-gcm", "chacha20-poly1305" */
-    const char *crypto;        /* who computes it: "auto" (NULL), "ipsec-mb", "openssl" */
+    /* Names of ciphers, best first with commas between; no other one is offered or taken, and the
+     * server's order counts. "auto" (NULL) stands for "aes-256-gcm,chacha20-poly1305";
+     * "aes-128-gcm", faster and with half the key, is in use only where both ends name it. */
+    const char *suite;
+    const char *crypto; /* who computes it: "auto" (NULL), "ipsec-mb", "openssl" */
     /* Told of every key, one line of the key log without its newline; NULL: nobody. It opens all
      * that was ever sent under them. */
     void (*on_key)(void *ctx, const char *line);

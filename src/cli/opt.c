@@ -87,16 +87,28 @@ void vly_opt_help(const struct vly_opt_set *set)
 
 /* ---- parsing ---- */
 
-/* Whether `word` is one of those in "a|b|c". */
-static bool choice_has(const char *choices, const char *word)
+/* Whether the `len` bytes at `word` are one of those in "a|b|c". */
+static bool choice_has(const char *choices, const char *word, size_t len)
 {
-    size_t len = strlen(word);
-
     for (const char *p = choices; *p != '\0';) {
         size_t n = strcspn(p, "|");
         if (n == len && memcmp(p, word, n) == 0)
             return true;
         p += n + (p[n] == '|');
+    }
+    return false;
+}
+
+/* The same for each in "a,c". */
+static bool choice_has_all(const char *choices, const char *words)
+{
+    size_t len = strcspn(words, ",");
+
+    while (choice_has(choices, words, len)) {
+        if (words[len] == '\0')
+            return true;
+        words += len + 1;
+        len = strcspn(words, ",");
     }
     return false;
 }
@@ -134,7 +146,10 @@ static int value_set(const struct vly_opt *opt, const char *text, void *args)
         return 0;
     case VLY_OPT_CHOICE:
         *(const char **)field = text;
-        return choice_has(opt->arg, text) ? 0 : VLY_E_INVALID;
+        return choice_has(opt->arg, text, strlen(text)) ? 0 : VLY_E_INVALID;
+    case VLY_OPT_CHOICES:
+        *(const char **)field = text;
+        return choice_has_all(opt->arg, text) ? 0 : VLY_E_INVALID;
     case VLY_OPT_NUMBER:
     case VLY_OPT_SIZE:
     case VLY_OPT_RATE:
@@ -154,6 +169,7 @@ static const char *expected(const struct vly_opt *opt)
     case VLY_OPT_TEXT:
         break;
     case VLY_OPT_CHOICE:
+    case VLY_OPT_CHOICES:
         return opt->arg;
     case VLY_OPT_NUMBER:
         return "a whole number";

@@ -11,6 +11,7 @@ enum vly_opt_kind {
     VLY_OPT_FLAG,     /* bool */
     VLY_OPT_TEXT,     /* const char *, borrowed from argv */
     VLY_OPT_CHOICE,   /* const char *, one of the words of `arg`: "cubic|reno|fixed" */
+    VLY_OPT_CHOICES,  /* const char *, one or more of them with commas between */
     VLY_OPT_NUMBER,   /* uint64_t, as are the three below */
     VLY_OPT_SIZE,     /* bytes */
     VLY_OPT_RATE,     /* bytes per second */

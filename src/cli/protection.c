@@ -19,8 +19,10 @@ static const struct vly_opt shared_opts[] = {
      0},
     {"key", 0, VLY_OPT_TEXT, KEYS(key), "FILE",
      "both ends hold the key in FILE, and prove it instead of showing keys of their own", 0, 0},
-    {"suite", 0, VLY_OPT_CHOICE, KEYS(suite), "auto|aes-256-gcm|chacha20-poly1305",
-     "cipher (default: auto, the best that both ends have)", 0, 0},
+    {"suite", 0, VLY_OPT_CHOICES, KEYS(suite), "auto|aes-256-gcm|chacha20-poly1305|aes-128-gcm",
+     "cipher, or several with commas between, best first; no other one is used (default: auto, the "
+     "best that both ends have; aes-128-gcm is not among them, both ends have to name it)",
+     0, 0},
     {"crypto", 0, VLY_OPT_CHOICE, KEYS(crypto), "auto|openssl|ipsec-mb",
      "library that computes it (default: auto, the fastest here)", 0, 0},
     {"keylog", 0, VLY_OPT_TEXT, KEYS(keylog), "FILE",

@@ -1,5 +1,5 @@
 /*
- * aead_ipsec - AES-256-GCM and ChaCha20-Poly1305 by libipsec-mb, x86-64 only.
+ * aead_ipsec - AES-GCM and ChaCha20-Poly1305 by libipsec-mb, x86-64 only.
  *
  * Its direct functions: one packet a call, no queue, no state outside of `keys`, so that threads
  * share the manager, which is no more than a table of functions for this processor. All of the key
@@ -14,10 +14,20 @@
 
 #define AES_BLOCK_BYTES 16u
 
+/* The library's functions for one length of key. */
+struct gcm_calls {
+    aes_gcm_pre_t pre;
+    aes_gcm_enc_dec_t enc, dec;
+    aes_gcm_init_t init;
+    aes_gcm_enc_dec_update_t enc_update;
+    aes_gcm_enc_dec_finalize_t enc_finalize;
+};
+
 /* The struct that the library wants aligned to 64 stands first. */
 struct gcm_keys {
     struct gcm_key_data schedule;
     struct gcm_context_data scratch;
+    const struct gcm_calls *calls;
     uint8_t iv[VLY_IV_BYTES];
 };
 
@@ -28,6 +38,28 @@ struct chacha_keys {
 };
 
 static IMB_MGR *manager; /* NULL: not on this machine; never freed */
+static struct gcm_calls gcm_256, gcm_128;
+
+/* What the manager has for this processor. */
+static void calls_init(const IMB_MGR *mgr)
+{
+    gcm_256 = (struct gcm_calls){
+        .pre = mgr->gcm256_pre,
+        .enc = mgr->gcm256_enc,
+        .dec = mgr->gcm256_dec,
+        .init = mgr->gcm256_init,
+        .enc_update = mgr->gcm256_enc_update,
+        .enc_finalize = mgr->gcm256_enc_finalize,
+    };
+    gcm_128 = (struct gcm_calls){
+        .pre = mgr->gcm128_pre,
+        .enc = mgr->gcm128_enc,
+        .dec = mgr->gcm128_dec,
+        .init = mgr->gcm128_init,
+        .enc_update = mgr->gcm128_enc_update,
+        .enc_finalize = mgr->gcm128_enc_finalize,
+    };
+}
 
 static void manager_init(void)
 {
@@ -38,19 +70,33 @@ static void manager_init(void)
     if (mgr == NULL)
         return;
     init_mb_mgr_auto(mgr, &arch); /* runs the library's self-test */
-    if (imb_get_errno(mgr) == 0 && arch != IMB_ARCH_NONE && (mgr->features & needed) == needed)
-        manager = mgr;
-    else
+    if (imb_get_errno(mgr) != 0 || arch == IMB_ARCH_NONE || (mgr->features & needed) != needed) {
         free_mb_mgr(mgr);
+        return;
+    }
+    manager = mgr;
+    calls_init(mgr);
 }
 
-static bool gcm_init(void *keys, const uint8_t key[VLY_KEY_BYTES], const uint8_t iv[VLY_IV_BYTES])
+static bool gcm_init(struct gcm_keys *k, const struct gcm_calls *calls, const uint8_t *key,
+                     const uint8_t *iv)
 {
-    struct gcm_keys *k = keys;
-
-    IMB_AES256_GCM_PRE(manager, key, &k->schedule);
+    k->calls = calls;
+    calls->pre(key, &k->schedule);
     memcpy(k->iv, iv, VLY_IV_BYTES);
     return true;
+}
+
+static bool gcm_256_init(void *keys, const uint8_t key[VLY_KEY_BYTES],
+                         const uint8_t iv[VLY_IV_BYTES])
+{
+    return gcm_init(keys, &gcm_256, key, iv);
+}
+
+static bool gcm_128_init(void *keys, const uint8_t key[VLY_KEY_BYTES],
+                         const uint8_t iv[VLY_IV_BYTES])
+{
+    return gcm_init(keys, &gcm_128, key, iv);
 }
 
 static bool chacha_init(void *keys, const uint8_t key[VLY_KEY_BYTES],
@@ -75,18 +121,18 @@ static void gcm_seal_parts(struct gcm_keys *k, const struct vly_aead_job *job,
                            const uint8_t nonce[VLY_IV_BYTES])
 {
     size_t fill = (AES_BLOCK_BYTES - job->len % AES_BLOCK_BYTES) % AES_BLOCK_BYTES;
-    size_t len;
+    uint8_t *rest; /* where the second part goes */
+    size_t rest_bytes;
 
     if (fill > job->more.len)
         fill = job->more.len;
-    len = job->len + fill;
+    rest = job->out + job->len + fill;
+    rest_bytes = job->more.len - fill;
     memcpy(job->out + job->len, job->more.data, fill);
-    IMB_AES256_GCM_INIT(manager, &k->schedule, &k->scratch, nonce, job->head, job->head_bytes);
-    IMB_AES256_GCM_ENC_UPDATE(manager, &k->schedule, &k->scratch, job->out, job->out, len);
-    IMB_AES256_GCM_ENC_UPDATE(manager, &k->schedule, &k->scratch, job->out + len,
-                              job->more.data + fill, job->more.len - fill);
-    IMB_AES256_GCM_ENC_FINALIZE(manager, &k->schedule, &k->scratch,
-                                job->out + len + job->more.len - fill, VLY_TAG_BYTES);
+    k->calls->init(&k->schedule, &k->scratch, nonce, job->head, job->head_bytes);
+    k->calls->enc_update(&k->schedule, &k->scratch, job->out, job->out, job->len + fill);
+    k->calls->enc_update(&k->schedule, &k->scratch, rest, job->more.data + fill, rest_bytes);
+    k->calls->enc_finalize(&k->schedule, &k->scratch, rest + rest_bytes, VLY_TAG_BYTES);
 }
 
 static void gcm_seal(void *keys, struct vly_aead_job *jobs, size_t n)
@@ -100,8 +146,8 @@ static void gcm_seal(void *keys, struct vly_aead_job *jobs, size_t n)
             gcm_seal_parts(k, job, nonce);
             continue;
         }
-        IMB_AES256_GCM_ENC(manager, &k->schedule, &k->scratch, job->out, job->in, job->len, nonce,
-                           job->head, job->head_bytes, job->out + job->len, VLY_TAG_BYTES);
+        k->calls->enc(&k->schedule, &k->scratch, job->out, job->in, job->len, nonce, job->head,
+                      job->head_bytes, job->out + job->len, VLY_TAG_BYTES);
     }
 }
 
@@ -113,8 +159,8 @@ static void gcm_open(void *keys, struct vly_aead_job *jobs, size_t n)
 
     for (struct vly_aead_job *job = jobs; job < jobs + n; job++) {
         vly_nonce(nonce, k->iv, job->number);
-        IMB_AES256_GCM_DEC(manager, &k->schedule, &k->scratch, job->out, job->in, job->len, nonce,
-                           job->head, job->head_bytes, tag, VLY_TAG_BYTES);
+        k->calls->dec(&k->schedule, &k->scratch, job->out, job->in, job->len, nonce, job->head,
+                      job->head_bytes, tag, VLY_TAG_BYTES);
         job->ok = CRYPTO_memcmp(tag, job->in + job->len, VLY_TAG_BYTES) == 0;
     }
 }
@@ -149,28 +195,40 @@ static void chacha_open(void *keys, struct vly_aead_job *jobs, size_t n)
     }
 }
 
-static const struct vly_suite_ops aes_ops = {
-    .id = VLY_SUITE_AES_256_GCM,
-    .name = "aes-256-gcm",
-    .backend = "ipsec-mb",
-    .keys_bytes = sizeof(struct gcm_keys),
-    .forgery_limit_pkts = VLY_FORGERY_LIMIT_PKTS,
-    .init = gcm_init,
-    .fini = keys_fini,
-    .seal = gcm_seal,
-    .open = gcm_open,
-};
-
-static const struct vly_suite_ops chacha_ops = {
-    .id = VLY_SUITE_CHACHA20,
-    .name = "chacha20-poly1305",
-    .backend = "ipsec-mb",
-    .keys_bytes = sizeof(struct chacha_keys),
-    .forgery_limit_pkts = VLY_FORGERY_LIMIT_PKTS,
-    .init = chacha_init,
-    .fini = keys_fini,
-    .seal = chacha_seal,
-    .open = chacha_open,
+static const struct vly_suite_ops suites[] = {
+    {
+        .id = VLY_SUITE_AES_256_GCM,
+        .name = "aes-256-gcm",
+        .backend = "ipsec-mb",
+        .keys_bytes = sizeof(struct gcm_keys),
+        .forgery_limit_pkts = VLY_FORGERY_LIMIT_PKTS,
+        .init = gcm_256_init,
+        .fini = keys_fini,
+        .seal = gcm_seal,
+        .open = gcm_open,
+    },
+    {
+        .id = VLY_SUITE_AES_128_GCM,
+        .name = "aes-128-gcm",
+        .backend = "ipsec-mb",
+        .keys_bytes = sizeof(struct gcm_keys),
+        .forgery_limit_pkts = VLY_FORGERY_LIMIT_PKTS,
+        .init = gcm_128_init,
+        .fini = keys_fini,
+        .seal = gcm_seal,
+        .open = gcm_open,
+    },
+    {
+        .id = VLY_SUITE_CHACHA20,
+        .name = "chacha20-poly1305",
+        .backend = "ipsec-mb",
+        .keys_bytes = sizeof(struct chacha_keys),
+        .forgery_limit_pkts = VLY_FORGERY_LIMIT_PKTS,
+        .init = chacha_init,
+        .fini = keys_fini,
+        .seal = chacha_seal,
+        .open = chacha_open,
+    },
 };
 
 const struct vly_suite_ops *vly_ipsec_suite(enum vly_suite id)
@@ -178,7 +236,8 @@ const struct vly_suite_ops *vly_ipsec_suite(enum vly_suite id)
     static pthread_once_t initialised = PTHREAD_ONCE_INIT;
 
     pthread_once(&initialised, manager_init);
-    if (manager == NULL)
-        return NULL;
-    return id == VLY_SUITE_AES_256_GCM ? &aes_ops : &chacha_ops;
+    for (size_t i = 0; manager != NULL && i < sizeof(suites) / sizeof(suites[0]); i++)
+        if (suites[i].id == id)
+            return &suites[i];
+    return NULL;
 }

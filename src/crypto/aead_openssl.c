@@ -1,5 +1,5 @@
 /*
- * aead_openssl - AES-256-GCM and ChaCha20-Poly1305 by libcrypto.
+ * aead_openssl - AES-GCM and ChaCha20-Poly1305 by libcrypto.
  *
  * The key schedule stands in libcrypto's own memory, which it wipes but does not lock. It is
  * computed once a key; a packet sets only the nonce, and with it the direction.
@@ -19,14 +19,16 @@ struct keys {
 
 /* Fetched once, never freed. */
 static EVP_CIPHER *aes_256_gcm;
+static EVP_CIPHER *aes_128_gcm;
 static EVP_CIPHER *chacha20;
 
 static void fetch(void)
 {
     aes_256_gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+    aes_128_gcm = EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL);
     chacha20 = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
-    if (aes_256_gcm == NULL || chacha20 == NULL)
-        vly_crypto_give_up("libcrypto has no AES-256-GCM or no ChaCha20-Poly1305");
+    if (aes_256_gcm == NULL || aes_128_gcm == NULL || chacha20 == NULL)
+        vly_crypto_give_up("libcrypto has no AES-GCM or no ChaCha20-Poly1305");
 }
 
 static bool keys_init(struct keys *k, const EVP_CIPHER *cipher, const uint8_t *key,
@@ -40,9 +42,16 @@ static bool keys_init(struct keys *k, const EVP_CIPHER *cipher, const uint8_t *k
     return false;
 }
 
-static bool aes_init(void *keys, const uint8_t key[VLY_KEY_BYTES], const uint8_t iv[VLY_IV_BYTES])
+static bool aes_256_init(void *keys, const uint8_t key[VLY_KEY_BYTES],
+                         const uint8_t iv[VLY_IV_BYTES])
 {
     return keys_init(keys, aes_256_gcm, key, iv);
+}
+
+static bool aes_128_init(void *keys, const uint8_t key[VLY_KEY_BYTES],
+                         const uint8_t iv[VLY_IV_BYTES])
+{
+    return keys_init(keys, aes_128_gcm, key, iv);
 }
 
 static bool chacha_init(void *keys, const uint8_t key[VLY_KEY_BYTES],
@@ -104,28 +113,40 @@ static void suite_open(void *keys, struct vly_aead_job *jobs, size_t n)
     }
 }
 
-static const struct vly_suite_ops aes_ops = {
-    .id = VLY_SUITE_AES_256_GCM,
-    .name = "aes-256-gcm",
-    .backend = "openssl",
-    .keys_bytes = sizeof(struct keys),
-    .forgery_limit_pkts = VLY_FORGERY_LIMIT_PKTS,
-    .init = aes_init,
-    .fini = keys_fini,
-    .seal = suite_seal,
-    .open = suite_open,
-};
-
-static const struct vly_suite_ops chacha_ops = {
-    .id = VLY_SUITE_CHACHA20,
-    .name = "chacha20-poly1305",
-    .backend = "openssl",
-    .keys_bytes = sizeof(struct keys),
-    .forgery_limit_pkts = VLY_FORGERY_LIMIT_PKTS,
-    .init = chacha_init,
-    .fini = keys_fini,
-    .seal = suite_seal,
-    .open = suite_open,
+static const struct vly_suite_ops suites[] = {
+    {
+        .id = VLY_SUITE_AES_256_GCM,
+        .name = "aes-256-gcm",
+        .backend = "openssl",
+        .keys_bytes = sizeof(struct keys),
+        .forgery_limit_pkts = VLY_FORGERY_LIMIT_PKTS,
+        .init = aes_256_init,
+        .fini = keys_fini,
+        .seal = suite_seal,
+        .open = suite_open,
+    },
+    {
+        .id = VLY_SUITE_AES_128_GCM,
+        .name = "aes-128-gcm",
+        .backend = "openssl",
+        .keys_bytes = sizeof(struct keys),
+        .forgery_limit_pkts = VLY_FORGERY_LIMIT_PKTS,
+        .init = aes_128_init,
+        .fini = keys_fini,
+        .seal = suite_seal,
+        .open = suite_open,
+    },
+    {
+        .id = VLY_SUITE_CHACHA20,
+        .name = "chacha20-poly1305",
+        .backend = "openssl",
+        .keys_bytes = sizeof(struct keys),
+        .forgery_limit_pkts = VLY_FORGERY_LIMIT_PKTS,
+        .init = chacha_init,
+        .fini = keys_fini,
+        .seal = suite_seal,
+        .open = suite_open,
+    },
 };
 
 const struct vly_suite_ops *vly_openssl_suite(enum vly_suite id)
@@ -133,5 +154,8 @@ const struct vly_suite_ops *vly_openssl_suite(enum vly_suite id)
     static pthread_once_t fetched = PTHREAD_ONCE_INIT;
 
     pthread_once(&fetched, fetch);
-    return id == VLY_SUITE_AES_256_GCM ? &aes_ops : &chacha_ops;
+    for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
+        if (suites[i].id == id)
+            return &suites[i];
+    return NULL;
 }

@@ -32,7 +32,7 @@ void *vly_secret_new(size_t len);
 void vly_secret_free(void *p, size_t len);
 void vly_secret_wipe(void *p, size_t len);
 
-/* aead_openssl.c: every sealed suite. */
+/* aead_openssl.c: NULL for no sealed suite. */
 const struct vly_suite_ops *vly_openssl_suite(enum vly_suite id);
 
 /* aead_ipsec.c: NULL where the processor lacks what it needs, or the library was not built in. */

@@ -33,9 +33,12 @@ enum vly_backend { VLY_BACKEND_AUTO, VLY_BACKEND_OPENSSL, VLY_BACKEND_IPSEC_MB }
 
 /* "auto", "openssl", "ipsec-mb"; false for anything else. */
 bool vly_backend_parse(const char *name, enum vly_backend *out);
-/* Narrows `c` to one backend and, unless `suite` is NULL or "auto", to one sealed suite by name.
- * Returns 0, VLY_E_INVALID (no such suite), VLY_E_STATE (this machine has no such backend). */
+/* Narrows `c` to one backend and to the sealed suites in the list `suites_named`, best first with
+ * commas between. "auto" among them, as NULL, stands for AES-256-GCM and ChaCha20-Poly1305;
+ * AES-128-GCM is there only by its name. A suite named twice counts where it stands first. Returns
+ * 0, VLY_E_INVALID (no such suite) or VLY_E_STATE (this machine has no such backend), leaving `c`.
+ */
 VLY_MUST_USE int vly_crypto_choose(struct vly_crypto *c, enum vly_backend backend,
-                                   const char *suite);
+                                   const char *suites_named);
 
 #endif

@@ -230,7 +230,7 @@ class Protocols(BenchCase):
 
     def test_suites_and_backends(self):
         for protocol in ("volley", "volley-tcp"):
-            for suite in ("aes-256-gcm", "chacha20-poly1305"):
+            for suite in ("aes-256-gcm", "chacha20-poly1305", "aes-128-gcm"):
                 result, _ = self.run_once(f"--{protocol}", "-n", BYTES, "--suite", suite, "--crypto", "openssl")
                 self.assertEqual((result["sample"]["suite"], result["sample"]["crypto"]), (suite, "openssl"))
 

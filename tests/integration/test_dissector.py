@@ -26,6 +26,7 @@ except ImportError:  # the captured transfers need none
 SRC = Path(os.environ.get("VOLLEY_SRC", Path(__file__).parents[2]))
 LUA = SRC / "proto" / "volley.lua"
 TSHARK = shutil.which("tshark")
+SUITES = {"aes-256-gcm": "0x02", "chacha20-poly1305": "0x03", "aes-128-gcm": "0x04"}
 FRAMES = {int(value, 16): name for name, value in
           re.findall(r"VLY_FRAME\((\w+), (0x\w+)", (SRC / "proto" / "frame.def").read_text())}
 LINKTYPE_IPV4 = 228
@@ -78,7 +79,7 @@ class Sealer:
     def __init__(self, suite, cid, generation=0, seed=1):
         self.suite, self.cid, self.generation = suite, cid, generation
         self.key, self.iv = bytes(range(seed, seed + 32)), bytes(range(100 + seed, 112 + seed))
-        self.cipher = {2: AESGCM, 3: ChaCha20Poly1305}[suite](self.key)
+        self.cipher = ChaCha20Poly1305(self.key) if suite == 3 else AESGCM(self.key[:16] if suite == 4 else self.key)
 
     def packet(self, pn, frames):
         head = struct.pack(">BQQ", 0x40 | self.generation & 1, self.cid, pn)
@@ -150,8 +151,8 @@ class SealedPackets(Case):
         write_capture(self.capture, packets)
         return fields(self.capture, *names, keylog=self.keylog, **options)
 
-    def test_every_frame_in_both_suites(self):
-        for suite in (2, 3):
+    def test_every_frame_in_every_suite(self):
+        for suite in (2, 3, 4):
             sealer = Sealer(suite, 0x0102030405060708)
             packets = [sealer.packet(pn, body) for pn, body in enumerate(self.frames.values())]
             rows = self.open([sealer], packets, "volley.frame.type", "volley.tag.status", "volley.malformed")
@@ -169,7 +170,7 @@ class SealedPackets(Case):
 
     def test_every_length(self):
         """The last block of a cipher may be of any length."""
-        for suite in (2, 3):
+        for suite in (2, 3, 4):
             sealer = Sealer(suite, 7)
             packets = [sealer.packet(n, self.frames["ping"] * n) for n in range(1, 140)]
             rows = self.open([sealer], packets, "volley.frame.type", "volley.tag.status")
@@ -289,7 +290,7 @@ class CapturedTransfer(Case):
         client, server, path = self.transfer(serve_options, [*get_options, "--keylog", keylog])
         rows = self.assert_frames(client, server, path, "volley.suite", "volley.generation", keylog=keylog)
         opened = {suite for suites, generation in rows if generation for suite in suites.split(",")}
-        self.assertEqual(opened, {{"aes-256-gcm": "0x02", "chacha20-poly1305": "0x03"}[client["suite"]]})
+        self.assertEqual(opened, {SUITES[client["suite"]]})
         closed = fields(path, "volley.type", "volley.handshake.method", "volley.handshake.ephemeral", "volley.handshake.static",
                         "volley.handshake.payload", "volley.frame.type", "volley.tag.status")
         data = [row for row in closed if row[0].startswith("0x4")]
@@ -316,6 +317,9 @@ class CapturedTransfer(Case):
         self.assertEqual(rows[0][1], "2")
         self.assertNotIn("0x04", {row[0] for row in rows})
         self.assertEqual({row[3] for row in rows}, {""})
+
+    def test_sealed_with_the_suite_that_both_name(self):
+        self.sealed(["--suite", "auto,aes-128-gcm"], ["--accept-new", "--suite", "aes-128-gcm"])
 
     def test_sealed_over_tcp(self):
         """Blocks, and nothing in clear behind the handshake."""

@@ -268,8 +268,8 @@ class Sealed(Exchange):
         return json.loads(errors)
 
     def test_suites(self):
-        server = self.serve()
-        for suite, value in (("aes-256-gcm", 2), ("chacha20-poly1305", 3)):
+        server = self.serve("--suite", "auto,aes-128-gcm")
+        for suite, value in (("aes-256-gcm", 2), ("chacha20-poly1305", 3), ("aes-128-gcm", 4)):
             self.assertEqual(self.stats(server, "--suite", suite)["suite"], value)
 
     def test_server_key(self):

@@ -229,12 +229,14 @@ int main(void)
         {VLY_BACKEND_OPENSSL, VLY_BACKEND_OPENSSL, VLY_SUITE_CHACHA20},
         {VLY_BACKEND_OPENSSL, VLY_BACKEND_IPSEC_MB, VLY_SUITE_AES_256_GCM},
         {VLY_BACKEND_OPENSSL, VLY_BACKEND_IPSEC_MB, VLY_SUITE_CHACHA20},
+        {VLY_BACKEND_OPENSSL, VLY_BACKEND_IPSEC_MB, VLY_SUITE_AES_128_GCM},
     };
     const struct CMUnitTest tests[] = {
         {"openssl with itself, aes-256-gcm", prop_backends_agree, NULL, NULL, &pairs[0]},
         {"openssl with itself, chacha20-poly1305", prop_backends_agree, NULL, NULL, &pairs[1]},
         {"openssl and ipsec-mb, aes-256-gcm", prop_backends_agree, NULL, NULL, &pairs[2]},
         {"openssl and ipsec-mb, chacha20-poly1305", prop_backends_agree, NULL, NULL, &pairs[3]},
+        {"openssl and ipsec-mb, aes-128-gcm", prop_backends_agree, NULL, NULL, &pairs[4]},
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

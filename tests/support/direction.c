@@ -1,6 +1,7 @@
 #include "support/direction.h"
 
 #include "support/secrets.h"
+#include "support/suites.h"
 #include "support/support.h"
 
 #include <string.h>
@@ -23,12 +24,7 @@ static const uint8_t secret[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 1
 
 const struct vly_suite_ops *direction_suite(uint8_t id)
 {
-    const struct vly_crypto *crypto = vly_crypto_system();
-
-    for (size_t i = 0; i < VLY_SUITES_SEALED_MAX && crypto->sealed[i] != NULL; i++)
-        if (crypto->sealed[i]->id == id)
-            return crypto->sealed[i];
-    return crypto->plain;
+    return id == VLY_SUITE_PLAIN ? vly_crypto_system()->plain : test_suite(VLY_BACKEND_AUTO, id);
 }
 
 void direction_init(struct direction *d, uint8_t suite)

@@ -7,7 +7,7 @@
 #include "crypto/crypto.h"
 #include "support/support.h"
 
-/* NULL when this machine has no such backend. */
+/* Any of SPEC 2.1; NULL when this machine has no such backend. */
 const struct vly_suite_ops *test_suite(enum vly_backend backend, enum vly_suite id);
 
 /* The same, or else the running test is skipped, visibly. */

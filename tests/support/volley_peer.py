@@ -117,7 +117,7 @@ def parse(arguments):
         one.add_argument("--identity", metavar="FILE")
         one.add_argument("--server-key", metavar="HEX")
         one.add_argument("--accept-new", action="store_true")
-        one.add_argument("--suite", action="append", choices=("aes-256-gcm", "chacha20-poly1305"))
+        one.add_argument("--suite", action="append", choices=("aes-256-gcm", "chacha20-poly1305", "aes-128-gcm"))
         one.add_argument("--update-every", type=int, default=UPDATE_PACKETS, metavar="N",
                          help="new keys after so many packets or blocks (2^22)")
         one.add_argument("--drop", type=float, default=0, metavar="SHARE", help="lose packets, both ways")

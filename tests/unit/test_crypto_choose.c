@@ -48,7 +48,7 @@ static void test_both_suites_are_offered(void **state)
 
 static void test_one_suite_of_one_backend(void **state)
 {
-    static const char *const names[] = {"aes-256-gcm", "chacha20-poly1305"};
+    static const char *const names[] = {"aes-256-gcm", "aes-128-gcm", "chacha20-poly1305"};
     struct vly_crypto c = *vly_crypto_system();
 
     (void)state;
@@ -62,10 +62,46 @@ static void test_one_suite_of_one_backend(void **state)
     assert_int_equal(count_sealed(&c), 2);
 }
 
+/* In the order of the list; AES-128 by its name only. */
+static void test_several_suites(void **state)
+{
+    enum { AES = VLY_SUITE_AES_256_GCM, CHACHA = VLY_SUITE_CHACHA20, HALF = VLY_SUITE_AES_128_GCM };
+    static const struct {
+        const char *names;
+        uint8_t ids[VLY_SUITES_SEALED_MAX];
+    } cases[] = {
+        {"auto", {AES, CHACHA}},
+        {"aes-128-gcm,auto", {HALF, AES, CHACHA}},
+        {"auto,aes-128-gcm", {AES, CHACHA, HALF}},
+        {"aes-128-gcm,aes-256-gcm", {HALF, AES}},
+        {"chacha20-poly1305,aes-256-gcm", {CHACHA, AES}},
+        {"chacha20-poly1305,auto,auto,chacha20-poly1305", {CHACHA, AES}},
+        {"aes-128-gcm,auto,aes-128-gcm,aes-256-gcm", {HALF, AES, CHACHA}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct vly_crypto c = *vly_crypto_system();
+
+        assert_int_equal(vly_crypto_choose(&c, VLY_BACKEND_AUTO, cases[i].names), 0);
+        for (size_t k = 0; k < VLY_SUITES_SEALED_MAX; k++)
+            assert_int_equal(c.sealed[k] != NULL ? c.sealed[k]->id : 0, cases[i].ids[k]);
+    }
+}
+
 /* What is refused changes nothing: plain is no suite to choose, nothing falls back to it. */
 static void test_other_suites_are_refused(void **state)
 {
-    static const char *const names[] = {"plain", "", "aes", "aes-128-gcm", "AES-256-GCM"};
+    static const char *const names[] = {"plain",
+                                        "",
+                                        "aes",
+                                        "aes-128",
+                                        "AES-256-GCM",
+                                        "aes-256-gcm,",
+                                        ",aes-256-gcm",
+                                        "aes-128-gcm,plain",
+                                        "aes-128-gcm, aes-256-gcm",
+                                        "auto;aes-128-gcm"};
     struct vly_crypto c = *vly_crypto_system();
 
     (void)state;
@@ -96,6 +132,7 @@ int main(void)
         cmocka_unit_test(test_backend_names),
         cmocka_unit_test(test_both_suites_are_offered),
         cmocka_unit_test(test_one_suite_of_one_backend),
+        cmocka_unit_test(test_several_suites),
         cmocka_unit_test(test_other_suites_are_refused),
         cmocka_unit_test(test_ipsec_mb_or_not),
     };

@@ -40,6 +40,12 @@ static void test_keys_known_answers(void **state)
          "78de00cd2f76bccdc8997ae7"},
         {VLY_SUITE_CHACHA20, "7a1178e1eebd9a7b353c74e74de44e65e5db6a30b4b91cdd627fead4f4bdc731",
          "0e00ebe016be9bc8dea55495"},
+        {VLY_SUITE_AES_128_GCM, "b7d4ab004026bda617ba7c940db9668b59367dd66571300d92dc15129760ca27",
+         "91352a5e28ea154cda114406"},
+        {VLY_SUITE_AES_128_GCM, "27571352010c8e83924498a8ee1e4bda7f2c2d7006dc867ded0f039bc851e381",
+         "b2250eb376472276627c1e14"},
+        {VLY_SUITE_AES_128_GCM, "e67cf96d69fc9212552516570af111fb7b3dddaf0ab043c3876949027ed32fd8",
+         "2480d148577a47995ff53b8b"},
     };
 
     (void)state;

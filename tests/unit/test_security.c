@@ -42,29 +42,80 @@ static void transfer(struct tcp_world *w)
 
 static void test_every_suite_and_backend(void **state)
 {
-    static const char *const suites[] = {"aes-256-gcm", "chacha20-poly1305"};
+    static const char *const suites[] = {"aes-256-gcm", "chacha20-poly1305", "aes-128-gcm"};
     static const char *const backends[] = {"openssl", "ipsec-mb"};
 
     (void)state;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         struct vly_crypto crypto = *vly_crypto_system();
         struct tcp_world *w;
         enum vly_backend backend;
 
-        assert_true(vly_backend_parse(backends[i / 2], &backend));
-        if (vly_crypto_choose(&crypto, backend, suites[i % 2]) != 0)
+        assert_true(vly_backend_parse(backends[i / 3], &backend));
+        if (vly_crypto_choose(&crypto, backend, suites[i % 3]) != 0)
             continue;
         w = sealed_world();
-        w->client.security.suite = suites[i % 2];
-        w->client.security.crypto = backends[i / 2];
+        w->client.security.suite = suites[i % 3];
+        w->server.security.suite = "auto,aes-128-gcm"; /* all */
+        w->client.security.crypto = backends[i / 3];
         transfer(w);
         assert_string_equal(w->client.stats.transport, "udp");
-        assert_string_equal(w->client.stats.suite, suites[i % 2]);
-        assert_string_equal(w->client.stats.crypto, backends[i / 2]);
-        assert_string_equal(w->server.stats.suite, suites[i % 2]);
+        assert_string_equal(w->client.stats.suite, suites[i % 3]);
+        assert_string_equal(w->client.stats.crypto, backends[i / 3]);
+        assert_string_equal(w->server.stats.suite, suites[i % 3]);
         assert_true(w->client.has_peer_key && w->server.has_peer_key);
         assert_memory_equal(w->client.peer_key, tcp_public_key(tcp_server_secret), 32);
         assert_memory_equal(w->server.peer_key, tcp_public_key(tcp_client_secret), 32);
+        tcp_world_free(w);
+    }
+}
+
+static void check_refused(struct tcp_world *w, int err, enum vly_close_code code)
+{
+    const char *why = vly_close_code_text(code);
+
+    tcp_world_connect(w, &w->client, vly_transport_port(w->server.transport));
+    tcp_world_run_until(w, &w->client.closed);
+    assert_int_equal(w->client.err, err);
+    assert_string_equal(w->client.reason, why);
+    assert_int_equal(w->turned_away, 1);
+    assert_string_equal(w->turned_away_why, why);
+    assert_false(w->client.open);
+    assert_null(w->server.link);
+    tcp_world_free(w);
+}
+
+/* The server takes its first that is offered. AES-128 is neither offered nor taken by whoever did
+ * not name it, and whoever named it alone has no other. */
+static void test_suites_in_common(void **state)
+{
+    static const struct {
+        const char *client, *server, *taken; /* taken: NULL: none */
+    } cases[] = {
+        {NULL, "aes-128-gcm,auto", "aes-256-gcm"},
+        {"aes-128-gcm,auto", NULL, "aes-256-gcm"},
+        {"aes-128-gcm,auto", "aes-128-gcm,auto", "aes-128-gcm"},
+        {"aes-256-gcm,aes-128-gcm", "aes-128-gcm,auto", "aes-128-gcm"},
+        {"aes-128-gcm,auto", "auto,aes-128-gcm", "aes-256-gcm"},
+        {"aes-128-gcm", "auto,aes-128-gcm", "aes-128-gcm"},
+        {"aes-128-gcm", NULL, NULL},
+        {NULL, "aes-128-gcm", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct tcp_world *w = sealed_world();
+
+        w->client.security.suite = cases[i].client;
+        w->server.security.suite = cases[i].server;
+        if (cases[i].taken == NULL) {
+            tcp_world_serve(w);
+            check_refused(w, VLY_E_SUITE, VLY_CLOSE_SUITE);
+            continue;
+        }
+        transfer(w);
+        assert_string_equal(w->client.stats.suite, cases[i].taken);
+        assert_string_equal(w->server.stats.suite, cases[i].taken);
         tcp_world_free(w);
     }
 }
@@ -107,21 +158,6 @@ static void test_client_without_a_key(void **state)
 /* ---- who is not let in ---- */
 
 /* Runs until the client's end, and frees the world. */
-static void check_refused(struct tcp_world *w, int err, enum vly_close_code code)
-{
-    const char *why = vly_close_code_text(code);
-
-    tcp_world_connect(w, &w->client, vly_transport_port(w->server.transport));
-    tcp_world_run_until(w, &w->client.closed);
-    assert_int_equal(w->client.err, err);
-    assert_string_equal(w->client.reason, why);
-    assert_int_equal(w->turned_away, 1);
-    assert_string_equal(w->turned_away_why, why);
-    assert_false(w->client.open);
-    assert_null(w->server.link);
-    tcp_world_free(w);
-}
-
 static void test_keys_that_do_not_fit(void **state)
 {
     static const uint8_t other[32] = {7, 8, 10};
@@ -232,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_suite_and_backend),
+        cmocka_unit_test(test_suites_in_common),
         cmocka_unit_test(test_pre_shared_key),
         cmocka_unit_test(test_plain),
         cmocka_unit_test(test_client_without_a_key),

@@ -42,29 +42,30 @@ static void assert_sealed(const struct tcp_end *e, const char *suite, const char
 
 static void test_every_suite_and_backend(void **state)
 {
-    static const char *const suites[] = {"aes-256-gcm", "chacha20-poly1305"};
+    static const char *const suites[] = {"aes-256-gcm", "chacha20-poly1305", "aes-128-gcm"};
     static const char *const backends[] = {"openssl", "ipsec-mb"};
 
     (void)state;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         struct vly_crypto crypto = *vly_crypto_system();
         struct tcp_world *w;
         enum vly_backend backend;
 
-        assert_true(vly_backend_parse(backends[i / 2], &backend));
-        if (vly_crypto_choose(&crypto, backend, suites[i % 2]) != 0)
+        assert_true(vly_backend_parse(backends[i / 3], &backend));
+        if (vly_crypto_choose(&crypto, backend, suites[i % 3]) != 0)
             continue;
         w = tcp_world_new();
         tcp_world_seal(w);
-        w->client.security.suite = suites[i % 2]; /* the server has them all */
-        w->client.security.crypto = backends[i / 2];
+        w->client.security.suite = suites[i % 3];
+        w->server.security.suite = "auto,aes-128-gcm"; /* all */
+        w->client.security.crypto = backends[i / 3];
         tcp_world_open(w);
         assert_null(w->client.link->ops->send_file);
         (void)tcp_end_send(&w->client, 300000);
         tcp_world_run_while(w, no_content);
         close_both(w);
-        assert_sealed(&w->client, suites[i % 2], backends[i / 2]);
-        assert_string_equal(w->server.stats.suite, suites[i % 2]);
+        assert_sealed(&w->client, suites[i % 3], backends[i / 3]);
+        assert_string_equal(w->server.stats.suite, suites[i % 3]);
         assert_true(w->client.has_peer_key && w->server.has_peer_key);
         assert_memory_equal(w->client.peer_key, tcp_public_key(tcp_server_secret), 32);
         assert_memory_equal(w->server.peer_key, tcp_public_key(tcp_client_secret), 32);

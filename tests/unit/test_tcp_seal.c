@@ -114,15 +114,15 @@ static void assert_got(const struct pair *p, size_t len)
 /* Runs `test` once for each suite and backend there is. */
 static void each_suite(void (*test)(const struct vly_crypto *crypto))
 {
-    static const char *const suites[] = {"aes-256-gcm", "chacha20-poly1305"};
+    static const char *const suites[] = {"aes-256-gcm", "chacha20-poly1305", "aes-128-gcm"};
     static const enum vly_backend backends[] = {VLY_BACKEND_OPENSSL, VLY_BACKEND_IPSEC_MB};
 
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         struct vly_crypto crypto = *vly_crypto_system();
 
-        if (vly_crypto_choose(&crypto, backends[i / 2], suites[i % 2]) != 0)
+        if (vly_crypto_choose(&crypto, backends[i / 3], suites[i % 3]) != 0)
             continue;
-        assert_string_equal(crypto.sealed[0]->name, suites[i % 2]);
+        assert_string_equal(crypto.sealed[0]->name, suites[i % 3]);
         print_message("  %s by %s\n", crypto.sealed[0]->name, crypto.sealed[0]->backend);
         test(&crypto);
     }

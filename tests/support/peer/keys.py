@@ -9,7 +9,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from . import wire
 from .noise import hkdf_expand
 
-AEADS = {wire.SUITE_AES_256_GCM: AESGCM, wire.SUITE_CHACHA20_POLY1305: ChaCha20Poly1305}
+# AEAD and bytes of its key.
+AEADS = {wire.SUITE_AES_256_GCM: (AESGCM, 32), wire.SUITE_CHACHA20_POLY1305: (ChaCha20Poly1305, 32),
+         wire.SUITE_AES_128_GCM: (AESGCM, 16)}
 UPDATE_PACKETS = 1 << 22
 HARD_LIMIT_PACKETS = 1 << 23
 FORGERY_LIMIT = 1 << 36
@@ -32,7 +34,8 @@ class Generation:
 
     def __init__(self, suite, secret, number=0):
         self.suite, self.secret, self.number = suite, secret, number
-        self.aead = AEADS[suite](hkdf_expand(secret, b"volley1 key" + bytes([suite]), 32))
+        aead, key_bytes = AEADS[suite]
+        self.aead = aead(hkdf_expand(secret, b"volley1 key" + bytes([suite]), key_bytes))
         self.iv = hkdf_expand(secret, b"volley1 iv" + bytes([suite]), 12)
 
     def next(self):

@@ -8,9 +8,9 @@ from struct import pack, unpack
 from types import SimpleNamespace
 
 VERSION = 0x564C5901
-SUITE_PLAIN, SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305 = 0x01, 0x02, 0x03
+SUITE_PLAIN, SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305, SUITE_AES_128_GCM = 0x01, 0x02, 0x03, 0x04
 SUITES = {"plain": SUITE_PLAIN, "aes-256-gcm": SUITE_AES_256_GCM,
-          "chacha20-poly1305": SUITE_CHACHA20_POLY1305}
+          "chacha20-poly1305": SUITE_CHACHA20_POLY1305, "aes-128-gcm": SUITE_AES_128_GCM}
 METHODS = {"keys": 1, "psk": 2, "code": 3}  # SPEC 3.1
 VARINT_MAX = (1 << 62) - 1
 TAG_BYTES = 16

@@ -7,12 +7,12 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define BUFFER_BYTES (MICRO_RECORD_BYTES + VLY_TAG_BYTES)
+#define SEALED_BYTES (MICRO_HEAD_BYTES + MICRO_RECORD_BYTES + VLY_TAG_BYTES)
+#define FRAME_BYTES 16 /* before the content of a packet */
 
-static uint8_t text[BUFFER_BYTES];
-static uint8_t sealed[BUFFER_BYTES];
-static uint8_t opened[BUFFER_BYTES];
-static uint8_t head[MICRO_HEAD_BYTES];
+static uint8_t text[MICRO_RECORD_BYTES];
+static uint8_t sealed[SEALED_BYTES];
+static uint8_t opened[MICRO_RECORD_BYTES];
 static uint8_t scalar[32];
 static uint8_t element[32];
 static uint8_t product[32];
@@ -86,11 +86,32 @@ static struct micro_case *add_seal(struct table *t, const struct vly_suite_ops *
     c->run = run_seal;
     c->bytes = bytes;
     c->suite = suite;
-    c->job = (struct vly_aead_job){
-        .head = head, .head_bytes = sizeof(head), .in = text, .len = bytes, .out = sealed};
+    c->job = (struct vly_aead_job){.head = sealed,
+                                   .head_bytes = MICRO_HEAD_BYTES,
+                                   .in = text,
+                                   .len = bytes,
+                                   .out = sealed + MICRO_HEAD_BYTES};
     if (suite->keys_bytes > 0)
         c->keys = new_keys(t, suite);
     return c;
+}
+
+/* As the engine does it: the frames stand where they go, the content is lent. */
+static void run_seal_lent(struct micro_case *c)
+{
+    c->job.number++;
+    c->job.len = FRAME_BYTES; /* sealing may have changed them */
+    c->job.more = (struct vly_span){text, c->bytes - FRAME_BYTES};
+    c->suite->seal(c->keys, &c->job, 1);
+}
+
+static void add_seal_lent(struct table *t, const struct vly_suite_ops *suite, size_t bytes)
+{
+    struct micro_case *c = add_seal(t, suite, bytes);
+
+    c->does = "seal lent";
+    c->run = run_seal_lent;
+    c->job.in = c->job.out;
 }
 
 /* The same, turned around: it opens what it has sealed. */
@@ -100,19 +121,22 @@ static void add_open(struct table *t, const struct vly_suite_ops *suite, size_t 
 
     c->does = "open";
     c->run = run_open;
-    c->packet = malloc(bytes + VLY_TAG_BYTES);
+    c->packet = calloc(1, MICRO_HEAD_BYTES + bytes + VLY_TAG_BYTES);
     t->failed = t->failed || c->packet == NULL;
     if (t->failed)
         return;
-    c->job.out = c->packet;
+    c->job.head = c->packet;
+    c->job.out = c->packet + MICRO_HEAD_BYTES;
     c->suite->seal(c->keys, &c->job, 1);
-    c->job.in = c->packet;
+    c->job.in = c->job.out;
     c->job.out = opened;
 }
 
 static void add_suite(struct table *t, const struct vly_suite_ops *suite, size_t bytes)
 {
     (void)add_seal(t, suite, bytes);
+    if (bytes == MICRO_PACKET_BYTES)
+        add_seal_lent(t, suite, bytes);
     add_open(t, suite, bytes);
 }
 
@@ -124,7 +148,7 @@ static void add_suites(struct table *t, size_t bytes)
     for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
         struct vly_crypto c = *vly_crypto_system();
 
-        if (vly_crypto_choose(&c, backends[i], NULL) != 0)
+        if (vly_crypto_choose(&c, backends[i], "auto,aes-128-gcm") != 0)
             continue; /* not on this machine */
         for (size_t k = 0; k < VLY_SUITES_SEALED_MAX && c.sealed[k] != NULL; k++)
             add_suite(t, c.sealed[k], bytes);

@@ -7,6 +7,7 @@
 
 #include "crypto/crypto.h"
 
+#include <endian.h>
 #include <string.h>
 
 /* Ends the process: for what cannot fail towards the engine. */
@@ -59,10 +60,22 @@ static inline void vly_job_gather(struct vly_aead_job *job)
 static inline void vly_nonce(uint8_t nonce[VLY_IV_BYTES], const uint8_t iv[VLY_IV_BYTES],
                              uint64_t number)
 {
-    for (unsigned i = 0; i < 4; i++)
-        nonce[i] = iv[i];
-    for (unsigned i = 0; i < 8; i++)
-        nonce[4 + i] = (uint8_t)(iv[4 + i] ^ (number >> (56 - 8 * i)));
+    uint64_t last;
+
+    memcpy(&last, iv + 4, sizeof(last));
+    last ^= htobe64(number);
+    memcpy(nonce, iv, 4);
+    memcpy(nonce + 4, &last, sizeof(last));
+}
+
+/* In constant time, and without a call. */
+static inline bool vly_tag_equal(const uint8_t a[VLY_TAG_BYTES], const uint8_t b[VLY_TAG_BYTES])
+{
+    uint64_t x[2], y[2];
+
+    memcpy(x, a, sizeof(x));
+    memcpy(y, b, sizeof(y));
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
 }
 
 #endif

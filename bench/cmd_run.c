@@ -68,7 +68,7 @@ static const struct vly_opt net_opts[] = {
     {"length", 'l', VLY_OPT_SIZE, RUN(block_bytes), "SIZE",
      "bytes of a write and of a read (default: 128KiB)", 1, BENCH_BLOCK_MAX},
     {"mss", 0, VLY_OPT_NUMBER, RUN(mss_bytes), "BYTES",
-     "TCP's segment, or the datagram (default: the path's; 1472)", 64, BENCH_DATAGRAM_MAX},
+     "TCP's segment, or the datagram (default: the path's)", 64, BENCH_DATAGRAM_MAX},
     {"io", 0, VLY_OPT_CHOICE, RUN(io), "auto|gso|mmsg|basic",
      "how datagrams are handed to the kernel (default: auto)", 0, 0},
     {"window", 0, VLY_OPT_SIZE, RUN(window_bytes), "SIZE",

@@ -164,7 +164,8 @@ uint64_t vly_ackset_due_ns(const struct vly_ackset *set, uint64_t max_ack_delay_
 {
     if (set->n == 0)
         return VLY_NEVER; /* FLOOR has taken what there was to say */
-    if (set->at_once || set->unacked_pkts >= set->every_pkts)
+    if (set->at_once || set->unacked_pkts >= set->every_pkts ||
+        set->unacked_bytes >= VLY_ACK_EVERY_BYTES)
         return 0;
     return vly_time_add(set->first_unacked_ns, max_ack_delay_ns);
 }
@@ -188,6 +189,7 @@ bool vly_ackset_fields(const struct vly_ackset *set, uint64_t now_ns, struct vly
 void vly_ackset_sent(struct vly_ackset *set)
 {
     set->unacked_pkts = 0;
+    set->unacked_bytes = 0;
     set->first_unacked_ns = VLY_NEVER;
     set->at_once = false;
 }

@@ -23,7 +23,8 @@ struct vly_ackset {
     uint64_t largest_received_ns; /* when the largest number arrived */
     uint64_t ect0, ect1, ce;      /* packets, duplicates left out */
     /* What is still to be acknowledged. */
-    uint64_t unacked_pkts; /* counted packets since the last ACK */
+    uint64_t unacked_pkts;  /* counted packets since the last ACK */
+    uint64_t unacked_bytes; /* as far as vly_ackset_add_bytes has told */
     uint64_t first_unacked_ns;
     bool at_once; /* a reason of SPEC 5.1 rule 1 is present */
     /* Packets a quarter of a round trip brings, rule 2. */
@@ -34,6 +35,7 @@ struct vly_ackset {
 
 #define VLY_ACK_EVERY_MIN 2
 #define VLY_ACK_EVERY_MAX 64
+#define VLY_ACK_EVERY_BYTES (256u << 10)
 
 void vly_ackset_init(struct vly_ackset *set);
 
@@ -47,6 +49,13 @@ VLY_MUST_USE int vly_ackset_test(const struct vly_ackset *set, uint64_t pn);
  * when counted. */
 void vly_ackset_add(struct vly_ackset *set, uint64_t pn, uint64_t now_ns, bool counted,
                     enum vly_ecn ecn, uint64_t srtt_ns);
+
+/* The counted packet just added came in a datagram of `bytes`: a few long ones are as good a reason
+ * for an ACK as many short ones. */
+static inline void vly_ackset_add_bytes(struct vly_ackset *set, uint64_t bytes)
+{
+    set->unacked_bytes += bytes;
+}
 
 /* Asks for an ACK at once (PING, end of a stream). */
 void vly_ackset_ask(struct vly_ackset *set);

@@ -46,6 +46,7 @@ int vly_conn_new(struct vly_conn **out, struct vly_shared *sh, enum vly_role rol
     vly_loss_init(&c->loss);
     vly_rate_init(&c->rate, now_ns);
     c->datagram_bytes = cfg->max_datagram_bytes;
+    vly_pmtud_init(&c->pmtud, c->datagram_bytes, 0); /* before the peer's limit is known */
     vly_cc_init(&c->cc, cfg->cc, c->datagram_bytes, cfg->rate_bytes_per_s, now_ns);
     vly_pacer_init(&c->pacer, now_ns);
     vly_streams_init(&c->streams, sh->alloc);
@@ -116,10 +117,10 @@ void vly_conn_apply_params(struct vly_conn *c, uint64_t now_ns)
 {
     const struct vly_conn_config *cfg = &c->sh->config;
 
-    if (c->peer_params.max_datagram_bytes < c->datagram_bytes) {
-        c->datagram_bytes = (uint32_t)c->peer_params.max_datagram_bytes;
+    vly_conn_pmtud_start(c);
+    if (c->cc.datagram_bytes != c->datagram_bytes)
         vly_cc_init(&c->cc, cfg->cc, c->datagram_bytes, cfg->rate_bytes_per_s, now_ns);
-    }
+    vly_conn_pmtud_fit(c);
     c->send_credit.limit_bytes = c->peer_params.max_data_bytes;
     c->peer_max_streams = c->peer_params.max_streams;
 }
@@ -276,6 +277,7 @@ static uint64_t open_deadline_ns(const struct vly_conn *c)
     at_ns = vly_min_u64(at_ns, c->pacing_due_ns);
     at_ns = vly_min_u64(at_ns, c->hello_due_ns);
     at_ns = vly_min_u64(at_ns, vly_conn_path_deadline_ns(c));
+    at_ns = vly_min_u64(at_ns, vly_pmtud_deadline_ns(&c->pmtud));
     at_ns = vly_min_u64(at_ns, vly_time_add(c->last_received_ns, idle_timeout_ns(c)));
     at_ns = vly_min_u64(at_ns, vly_time_add(c->unanswered_ns, c->sh->config.answer_timeout_ns));
     at_ns = vly_min_u64(at_ns, vly_conn_path_quiet_ns(c));
@@ -313,6 +315,8 @@ static void on_pto(struct vly_conn *c, uint64_t now_ns)
     c->stats.pto_count++;
     c->probes = 2;
     c->loss.last_counted_ns = now_ns; /* re-armed also when nothing could be sent */
+    if (c->loss.pto_count >= VLY_PMTUD_PTOS)
+        vly_conn_pmtud_fall_back(c, now_ns);
 }
 
 static void open_on_deadline(struct vly_conn *c, uint64_t now_ns)
@@ -339,6 +343,8 @@ static void open_on_deadline(struct vly_conn *c, uint64_t now_ns)
     }
     if (c->pacing_due_ns <= now_ns)
         c->pacing_due_ns = VLY_NEVER;
+    if (vly_pmtud_deadline_ns(&c->pmtud) <= now_ns)
+        vly_conn_pmtud_lost(c, now_ns);
     if (vly_loss_deadline_ns(&c->loss, &c->log, &c->rtt, max_delay_ns) > now_ns)
         return;
     if (c->loss.loss_time_ns == VLY_NEVER)
@@ -610,4 +616,5 @@ void vly_conn_stats(const struct vly_conn *c, struct vly_conn_stats *s)
     s->in_flight_bytes = c->log.in_flight_bytes;
     s->delivery_bytes_per_s = c->delivery_bytes_per_s;
     s->recv_window_bytes = c->recv_credit.window_bytes;
+    s->datagram_bytes = c->pmtud.size_bytes;
 }

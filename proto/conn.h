@@ -20,8 +20,11 @@ struct vly_conn;
 struct vly_conn_config {
     const struct vly_cc_ops *cc; /* CUBIC */
     uint64_t rate_bytes_per_s;   /* upper bound of the pacing rate; the rate of `fixed`; 0: none */
-    uint32_t max_datagram_bytes; /* largest to send: 1472; to receive: announced_datagram_bytes */
+    uint32_t max_datagram_bytes; /* largest to send at first: 1472 */
     uint32_t announced_datagram_bytes; /* 65507 */
+    /* The path is searched for longer datagrams, up to so many bytes, and shorter ones are used
+     * where it needs them (SPEC 5.7); 0: neither. */
+    uint32_t search_max_bytes;
     uint64_t window_bytes;          /* first receive window of a stream and the connection: 1 MiB */
     uint64_t window_max_bytes;      /* to which it may grow by itself: 64 MiB */
     uint64_t send_buffer_max_bytes; /* unacknowledged data kept, all streams: 64 MiB */
@@ -61,7 +64,10 @@ struct vly_conn_stats {
     uint64_t handshake_ns;
     uint64_t key_updates_sent, key_updates_received, forgeries;
     uint64_t frames_sent[VLY_FRAME_TYPES], frames_received[VLY_FRAME_TYPES]; /* by type */
-    uint64_t path_changes; /* server: the client's address changed, SPEC 3.2 */
+    uint64_t path_changes;                    /* server: the client's address changed, SPEC 3.2 */
+    uint64_t datagram_received_bytes;         /* the longest that came */
+    uint64_t datagram_bytes;                  /* the path carries, as far as is known (SPEC 5.7) */
+    uint64_t mtu_probes_sent, mtu_fall_backs; /* to find that out; to the base size */
     /* Time the sender spent unable to send, by cause. */
     uint64_t limited_cwnd_ns, limited_flow_ns, limited_pacing_ns, limited_app_ns;
 };

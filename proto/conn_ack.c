@@ -150,6 +150,7 @@ static int packet_acked(struct vly_conn *c, struct vly_sent *s, uint64_t pn, str
     if (s->sent_ns > sum->newest_sent_ns)
         sum->newest_sent_ns = s->sent_ns;
     vly_conn_trace(c, VLY_TRACE_PACKET_ACKED, sum->now_ns, abc);
+    vly_pmtud_note_acked(&c->pmtud, pn, s->bytes);
     vly_rate_on_acked(&c->rate, sum->now_ns, s->sent_ns, s->bytes, &s->rate);
     if (vly_loss_on_acked(&c->loss, s->sent_ns))
         vly_prr_end(&c->prr);
@@ -186,6 +187,10 @@ static int number_acked(struct vly_conn *c, uint64_t pn, struct ack_sum *sum, ui
     case VLY_SENT_SKIPPED: /* RULE 17: it was never sent */
         *code = VLY_CLOSE_PROTOCOL_VIOLATION;
         return VLY_E_PROTOCOL;
+    case VLY_SENT_PROBE:
+        s->state = VLY_SENT_ACKED;
+        vly_conn_pmtud_acked(c, pn, sum->now_ns);
+        break;
     case VLY_SENT_UNCOUNTED:
         s->state = VLY_SENT_ACKED;
         break;
@@ -255,6 +260,7 @@ static void congestion(struct vly_conn *c, const struct vly_loss_sample *sample,
     abc[1] = c->cc.ssthresh_bytes;
     abc[2] = sample->persistent;
     vly_conn_trace(c, VLY_TRACE_CONGESTION, now_ns, abc);
+    vly_conn_pmtud_fit(c);
 }
 
 static int packet_lost(struct vly_conn *c, struct vly_sent *s, uint64_t pn, uint64_t now_ns)
@@ -272,7 +278,7 @@ int vly_conn_detect_loss(struct vly_conn *c, uint64_t acked_bytes, uint64_t now_
 {
     struct vly_loss_sample sample = {.in_flight_bytes = c->log.in_flight_bytes + acked_bytes};
     uint64_t max_delay_ns = c->peer_params.max_ack_delay_us * VLY_US(1);
-    bool new_episode = false;
+    bool new_episode = false, black_hole = false;
     struct vly_sent *s;
     uint64_t pn;
 
@@ -283,10 +289,15 @@ int vly_conn_detect_loss(struct vly_conn *c, uint64_t acked_bytes, uint64_t now_
         sample.lost_bytes += s->bytes;
         if (vly_loss_on_congestion(&c->loss, s->sent_ns, now_ns))
             new_episode = true;
+        if (vly_pmtud_note_lost(&c->pmtud, pn, s->bytes, s->sent_ns,
+                                vly_rtt_pto_ns(&c->rtt, max_delay_ns)))
+            black_hole = true;
         err = packet_lost(c, s, pn, now_ns);
         if (err != 0)
             return err;
     }
+    if (black_hole)
+        vly_conn_pmtud_fall_back(c, now_ns);
     sample.persistent = vly_loss_is_persistent(&c->loss, &c->rtt, max_delay_ns);
     if (new_episode || sample.persistent)
         congestion(c, &sample, now_ns);
@@ -365,6 +376,7 @@ static void window_update(struct vly_conn *c, const struct ack_sum *sum)
             c->round_delivered = c->rate.delivered_bytes;
     }
     c->cc.ops->on_ack(&c->cc, sum->now_ns, &sample);
+    vly_conn_pmtud_fit(c);
     abc[0] = c->cc.cwnd_bytes;
     abc[1] = c->log.in_flight_bytes;
     abc[2] = c->rtt.smoothed_ns;
@@ -419,6 +431,7 @@ int vly_conn_on_ack(struct vly_conn *c, const struct vly_ack *ack, uint64_t now_
             return err;
     }
     vly_send_keys_on_ack(c->send_keys, ack->largest);
+    vly_pmtud_on_heard(&c->pmtud, ack->largest);
     if (!sum.any && sum.spurious_pkts == 0)
         return 0;
     return ack_settle(c, ack, &sum);

@@ -4,7 +4,8 @@
  * conn.c lifecycle, timers, the application's calls; conn_state.c, conn_hello.c (client) and
  * conn_accept.c (server) set-up; conn_recv.c packets in;
  * conn_ack.c acknowledgement and loss; conn_send.c packets out; conn_seal.c their protection;
- * conn_path.c a new address of the client; conn_close.c the end.
+ * conn_path.c a new address of the client; conn_pmtud.c how long datagrams are; conn_close.c the
+ * end.
  */
 #ifndef VLY_PROTO_CONN_INTERNAL_H
 #define VLY_PROTO_CONN_INTERNAL_H
@@ -14,6 +15,7 @@
 #include "loss.h"
 #include "pacer.h"
 #include "packet.h"
+#include "pmtud.h"
 #include "prr.h"
 #include "shared.h"
 #include "stream.h"
@@ -113,8 +115,9 @@ struct vly_conn {
     struct vly_prr prr;
     struct vly_pacer pacer;
     struct vly_ecn_path ecn;
-    uint32_t datagram_bytes; /* largest to send */
-    unsigned probes;         /* probe packets still to send (PTO) */
+    uint32_t datagram_bytes; /* largest to send: what the path carries, or less */
+    struct vly_pmtud pmtud;
+    unsigned probes; /* probe packets still to send (PTO) */
     bool ping_pending;
     uint64_t skip_at_pn; /* the next number to leave out */
     uint64_t floor_pn;   /* number of the packet that last carried FLOOR */
@@ -283,6 +286,22 @@ uint64_t vly_conn_path_deadline_ns(const struct vly_conn *c);
 uint64_t vly_conn_path_quiet_ns(const struct vly_conn *c);
 /* Makes `b` the challenge that is due; false when none is. */
 bool vly_conn_path_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns);
+
+/* conn_pmtud.c */
+/* A path of which nothing is known: datagrams are as long as at first. */
+void vly_conn_pmtud_start(struct vly_conn *c);
+/* The window has changed: datagrams may be longer, or have to be shorter. */
+void vly_conn_pmtud_fit(struct vly_conn *c);
+/* Makes `b` the probe that is due; false when none is. */
+bool vly_conn_pmtud_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns);
+/* Packet `pn`, a probe, was acknowledged. */
+void vly_conn_pmtud_acked(struct vly_conn *c, uint64_t pn, uint64_t now_ns);
+/* Its time is over. */
+void vly_conn_pmtud_lost(struct vly_conn *c, uint64_t now_ns);
+/* Long datagrams seem not to pass any more. */
+void vly_conn_pmtud_fall_back(struct vly_conn *c, uint64_t now_ns);
+/* This host does not send datagrams of so many bytes to the peer. */
+void vly_conn_pmtud_refused(struct vly_conn *c, size_t bytes, uint64_t now_ns);
 
 /* conn_send.c: appends datagrams to `b` (empty at first); false when nothing was. */
 bool vly_conn_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns);

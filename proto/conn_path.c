@@ -194,7 +194,9 @@ static void start_anew(struct vly_conn *c, uint64_t now_ns)
     const struct vly_conn_config *cfg = &c->sh->config;
 
     vly_rtt_init(&c->rtt);
+    vly_conn_pmtud_start(c);
     vly_cc_init(&c->cc, cfg->cc, c->datagram_bytes, cfg->rate_bytes_per_s, now_ns);
+    vly_conn_pmtud_fit(c);
     vly_pacer_init(&c->pacer, now_ns);
     c->delivery_bytes_per_s = 0;
     c->ecn.off = false;

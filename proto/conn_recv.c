@@ -347,6 +347,8 @@ void vly_conn_on_packet(struct vly_conn *c, const struct vly_packet *p)
     }
     c->stats.packets_received++;
     c->stats.bytes_received += p->bytes;
+    if (p->bytes > c->stats.datagram_received_bytes)
+        c->stats.datagram_received_bytes = p->bytes;
     c->last_received_ns = p->now_ns;
     c->unanswered_ns = VLY_NEVER;
     vly_conn_trace(c, VLY_TRACE_PACKET_RECEIVED, p->now_ns, abc);
@@ -357,10 +359,12 @@ void vly_conn_on_packet(struct vly_conn *c, const struct vly_packet *p)
     err = setup_on_packet(c, p);
     if (err == 0)
         err = frames_process(c, p, &counted, &in);
-    if (err == 0)
+    if (err == 0) {
         vly_ackset_add(&c->ackset, p->pn, p->now_ns, counted, p->ecn,
                        c->rtt.has_sample ? c->rtt.smoothed_ns : 0);
-    else if (err == VLY_E_LIMIT)
+        if (counted)
+            vly_ackset_add_bytes(&c->ackset, p->bytes);
+    } else if (err == VLY_E_LIMIT)
         packet_drop(c, p, err);
     else if (err == VLY_E_PROTOCOL)
         vly_conn_fail(c, err, in.code, p->now_ns);

@@ -638,6 +638,7 @@ static bool send_close(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
 bool vly_conn_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
 {
     b->to = c->peer;
+    b->cid = c->cid;
     b->ecn = VLY_ECN_NONE;
     if (c->accept_pending)
         return send_accept(c, b, now_ns);
@@ -648,7 +649,8 @@ bool vly_conn_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     case VLY_STATE_COOKIE_SENT:
         return send_hello(c, b, now_ns);
     case VLY_STATE_OPEN:
-        return vly_conn_path_send(c, b, now_ns) || send_data(c, b, now_ns);
+        return vly_conn_path_send(c, b, now_ns) || vly_conn_pmtud_send(c, b, now_ns) ||
+               send_data(c, b, now_ns);
     case VLY_STATE_CLOSING:
         return send_close(c, b, now_ns);
     case VLY_STATE_ACCEPTED:

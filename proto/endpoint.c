@@ -60,7 +60,8 @@ static bool config_is_valid(const struct vly_endpoint_config *cfg, const struct 
            cfg->max_batch_pkts <= VLY_BATCH_PKTS &&
            in_limits(c->max_datagram_bytes, VLY_DATAGRAM_BASE, VLY_DATAGRAM_MAX) &&
            in_limits(c->announced_datagram_bytes, VLY_DATAGRAM_BASE, VLY_DATAGRAM_MAX) &&
-           c->window_max_bytes <= VLY_VARINT_MAX && c->max_streams <= VLY_STREAMS_MAX &&
+           c->search_max_bytes <= VLY_DATAGRAM_MAX && c->window_max_bytes <= VLY_VARINT_MAX &&
+           c->max_streams <= VLY_STREAMS_MAX &&
            in_limits(c->idle_timeout_ns, VLY_S(1), VLY_S(600)) && c->max_ack_delay_ns <= VLY_S(1) &&
            in_limits(strlen(c->application), 1, VLY_APPLICATION_MAX) &&
            (c->cc != &vly_cc_fixed_ops || c->rate_bytes_per_s > 0) &&
@@ -223,6 +224,7 @@ static bool send_reply(struct vly_endpoint *ep, struct vly_batch *b)
     b->len = b->segment_bytes = reply->len;
     b->n = 1;
     b->to = reply->to;
+    b->cid = 0;
     b->ecn = VLY_ECN_NONE;
     r->head = (r->head + 1) % VLY_REPLIES_MAX;
     r->n--;
@@ -246,6 +248,16 @@ bool vly_endpoint_send(struct vly_endpoint *ep, struct vly_batch *b, uint64_t no
         vly_conntab_update(&ep->conns, c);
     }
     return send_reply(ep, b); /* the CLOSE of one that could not go on, just now */
+}
+
+void vly_endpoint_on_refused(struct vly_endpoint *ep, uint64_t cid, size_t bytes, uint64_t now_ns)
+{
+    struct vly_conn *c = vly_conntab_find(&ep->conns, cid);
+
+    if (cid == 0 || c == NULL)
+        return;
+    vly_conn_pmtud_refused(c, bytes, now_ns);
+    vly_ready_push(&ep->sh, c);
 }
 
 uint64_t vly_endpoint_deadline(const struct vly_endpoint *ep)

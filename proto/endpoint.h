@@ -47,6 +47,7 @@ struct vly_batch {
     size_t segment_bytes;
     unsigned n;
     struct vly_addr to;
+    uint64_t cid; /* the connection's own id, for vly_endpoint_on_refused; 0: of no connection */
     enum vly_ecn ecn;
 };
 
@@ -85,6 +86,9 @@ void vly_endpoint_release(struct vly_endpoint *ep, struct vly_conn *c);
 void vly_endpoint_recv(struct vly_endpoint *ep, const struct vly_datagram *d, uint64_t now_ns);
 /* Fills `b`; returns false when there is nothing to send now. */
 bool vly_endpoint_send(struct vly_endpoint *ep, struct vly_batch *b, uint64_t now_ns);
+/* The host refuses to send datagrams of so many bytes, one of the batch of connection `cid` among
+ * them (EMSGSIZE): it is lost, and the connection knows at once that no others get there. */
+void vly_endpoint_on_refused(struct vly_endpoint *ep, uint64_t cid, size_t bytes, uint64_t now_ns);
 uint64_t vly_endpoint_deadline(const struct vly_endpoint *ep);
 void vly_endpoint_on_deadline(struct vly_endpoint *ep, uint64_t now_ns);
 bool vly_endpoint_next_event(struct vly_endpoint *ep, struct vly_event *ev);

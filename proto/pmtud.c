@@ -85,7 +85,7 @@ void vly_pmtud_init(struct vly_pmtud *p, uint32_t start_bytes, uint32_t max_byte
 
 uint32_t vly_pmtud_next_bytes(struct vly_pmtud *p, uint64_t now_ns)
 {
-    if (p->state <= VLY_PMTUD_BASE || p->probing || now_ns < p->due_ns)
+    if (!vly_pmtud_is_due(p, now_ns))
         return 0;
     if (p->state == VLY_PMTUD_DONE) { /* the path may have become another */
         p->falls = 0;
@@ -144,11 +144,15 @@ void vly_pmtud_set_used(struct vly_pmtud *p, uint32_t used_bytes)
     p->large_bytes = (half > VLY_DATAGRAM_BASE ? half : VLY_DATAGRAM_BASE) + 1;
 }
 
-bool vly_pmtud_note_lost(struct vly_pmtud *p, uint64_t pn, uint32_t bytes)
+bool vly_pmtud_note_lost(struct vly_pmtud *p, uint64_t pn, uint32_t bytes, uint64_t sent_ns,
+                         uint64_t span_ns)
 {
     if (p->state == VLY_PMTUD_OFF || bytes < p->large_bytes || pn < p->large_acked_end)
         return false;
-    return ++p->large_lost >= VLY_PMTUD_LARGE_LOST;
+    if (p->large_lost++ == 0)
+        p->large_first_ns = sent_ns;
+    return p->large_lost >= VLY_PMTUD_LARGE_LOST &&
+           vly_time_since(sent_ns, p->large_first_ns) >= span_ns;
 }
 
 bool vly_pmtud_fall_back(struct vly_pmtud *p, uint64_t pn, uint64_t now_ns)

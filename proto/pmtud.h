@@ -43,12 +43,19 @@ struct vly_pmtud {
     /* Black holes: a packet of `large_bytes` or more is a long one. */
     uint32_t large_bytes;
     unsigned large_lost;      /* since the newest of those that were acknowledged */
+    uint64_t large_first_ns;  /* when the first of them was sent */
     uint64_t large_acked_end; /* its number + 1 */
 };
 
 /* Starts with datagrams of `start_bytes`, to be searched up to `max_bytes`; 0: all stays as it is.
  */
 void vly_pmtud_init(struct vly_pmtud *p, uint32_t start_bytes, uint32_t max_bytes);
+
+/* Whether it is worth asking for a probe. */
+static inline bool vly_pmtud_is_due(const struct vly_pmtud *p, uint64_t now_ns)
+{
+    return p->state > VLY_PMTUD_BASE && !p->probing && now_ns >= p->due_ns;
+}
 
 /* How long a probe is to be that may go now; 0: none may. */
 uint32_t vly_pmtud_next_bytes(struct vly_pmtud *p, uint64_t now_ns);
@@ -78,10 +85,13 @@ static inline void vly_pmtud_note_acked(struct vly_pmtud *p, uint64_t pn, uint32
     p->large_acked_end = pn + 1;
     p->large_lost = 0;
 }
-/* Such a packet was lost. Returns whether it looks as if long ones do not pass any more. */
-bool vly_pmtud_note_lost(struct vly_pmtud *p, uint64_t pn, uint32_t bytes);
-/* Back to VLY_DATAGRAM_BASE, from packet `pn` on, when datagrams may be longer; returns whether
- * they could. A probe that is under way is forgotten. */
+/* Such a packet, sent at `sent_ns`, was lost. Returns whether it looks as if long ones do not pass
+ * any more: enough of them were lost, over more than `span_ns` (a PTO: a queue that overflows for a
+ * moment has room for short ones only, too). */
+bool vly_pmtud_note_lost(struct vly_pmtud *p, uint64_t pn, uint32_t bytes, uint64_t sent_ns,
+                         uint64_t span_ns);
+/* RULE 31: back to VLY_DATAGRAM_BASE, from packet `pn` on, when datagrams may be longer; returns
+ * whether they could. A probe that is under way is forgotten. */
 bool vly_pmtud_fall_back(struct vly_pmtud *p, uint64_t pn, uint64_t now_ns);
 /* An ACK has come whose largest number is `pn`. */
 static inline void vly_pmtud_on_heard(struct vly_pmtud *p, uint64_t pn)

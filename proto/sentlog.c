@@ -205,7 +205,7 @@ void vly_sentlog_trim(struct vly_sentlog *log, uint64_t lost_before_ns)
     while (log->oldest < log->next) {
         struct vly_sent *s = slot(log, log->oldest);
 
-        if (s->state == VLY_SENT_IN_FLIGHT)
+        if (s->state == VLY_SENT_IN_FLIGHT || s->state == VLY_SENT_PROBE)
             break;
         if (s->state == VLY_SENT_LOST && s->sent_ns >= lost_before_ns)
             break;

@@ -27,6 +27,7 @@ enum vly_sent_state {
     VLY_SENT_ACKED,
     VLY_SENT_LOST,
     VLY_SENT_SKIPPED, /* left out on purpose: an ACK of it is a lie (RULE 17) */
+    VLY_SENT_PROBE,   /* of the path's MTU: not in flight, kept until conn_pmtud.c settles it */
 };
 
 /* One thing a packet carried that has to arrive. */

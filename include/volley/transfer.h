@@ -22,11 +22,12 @@ struct vly_transfer_stats {
     uint64_t smoothed_rtt_ns, min_rtt_ns, cwnd_bytes;
     uint64_t kernel_drops_local, kernel_drops_peer;
     uint64_t limited_cwnd_ns, limited_flow_ns, limited_pacing_ns, limited_app_ns;
-    uint64_t path_changes;      /* UDP, of a server: so often did the client's address change */
-    const char *transport, *io; /* static */
-    const char *suite, *crypto; /* static; as in vly_link_stats */
-    char cc[VLY_CC_NAME_MAX];   /* congestion control in use */
-    uint64_t frames_sent[VLY_LINK_FRAME_TYPES]; /* UDP: by type, SPEC 4 */
+    uint64_t path_changes; /* UDP, of a server: so often did the client's address change */
+    uint64_t datagram_bytes, datagram_received_bytes; /* as in vly_link_stats */
+    const char *transport, *io;                       /* static */
+    const char *suite, *crypto;                       /* static; as in vly_link_stats */
+    char cc[VLY_CC_NAME_MAX];                         /* congestion control in use */
+    uint64_t frames_sent[VLY_LINK_FRAME_TYPES];       /* UDP: by type, SPEC 4 */
     uint64_t frames_received[VLY_LINK_FRAME_TYPES];
 };
 

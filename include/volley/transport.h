@@ -42,6 +42,9 @@ struct vly_link_stats {
     /* UDP: frames by type */
     uint64_t frames_sent[VLY_LINK_FRAME_TYPES], frames_received[VLY_LINK_FRAME_TYPES];
     uint64_t path_changes; /* server: so often has the client's address changed */
+    /* UDP: datagrams may be so long on the way to the peer, as far as is known; the longest that
+     * came from it. TCP: a segment. */
+    uint64_t datagram_bytes, datagram_received_bytes;
 };
 
 /* What a link tells its user; all required. `user` is what vly_link.user holds. */
@@ -141,7 +144,7 @@ struct vly_transport_options {
     const char *cc;                      /* UDP: "cubic" (default), "reno", "fixed" */
     const char *io;                      /* UDP: "auto" (default), "gso", "mmsg", "basic" */
     uint64_t rate_bytes_per_s;           /* UDP: upper bound; 0: none */
-    uint32_t max_datagram_bytes;         /* UDP: --mss, 1200 to 65507; 0: 1472 */
+    uint32_t max_datagram_bytes;         /* UDP: --mss, 1200 to 65507; 0: what the path carries */
     uint64_t window_bytes; /* --window: largest receive window and send buffer; 0: automatic */
     uint64_t timeout_ns;   /* no answer for so long is an error; 0: 10 s */
     enum vly_carrier carrier;

@@ -155,7 +155,7 @@ static const struct vly_opt net_opts[] = {
     {"io", 0, VLY_OPT_CHOICE, NET(io), "auto|gso|mmsg|basic",
      "how datagrams are handed to the kernel (default: auto, the best that works)", 0, 0},
     {"mss", 0, VLY_OPT_NUMBER, NET(mss_bytes), "BYTES",
-     "largest datagram to send, 1200 to 65507 (default: 1472)", 1200, 65507},
+     "largest datagram to send, 1200 to 65507 (default: what the path carries)", 1200, 65507},
     {"window", 0, VLY_OPT_SIZE, NET(window_bytes), "SIZE",
      "largest receive window and send buffer, e.g. 4MiB (default: automatic)", 65536,
      UINT64_C(1) << 34},

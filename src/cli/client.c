@@ -175,6 +175,9 @@ static void say_details(const struct vly_client_job *job, const struct vly_trans
         vly_cli_say(cli,
                     "io: %s; datagrams dropped by the kernel: %" PRIu64 " here, %" PRIu64 " there",
                     s->io != NULL ? s->io : "-", s->kernel_drops_local, s->kernel_drops_peer);
+    vly_cli_say(cli, "%s of up to %" PRIu64 " bytes sent, %" PRIu64 " received",
+                job->net->tcp ? "segments" : "datagrams", s->datagram_bytes,
+                s->datagram_received_bytes);
     if (job->verb == VLY_PUT) /* the others send nothing that could be slow */
         vly_cli_say_limits(cli, "sending", s);
 }

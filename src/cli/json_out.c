@@ -88,6 +88,8 @@ void vly_json_stats(json_t *object, const struct vly_transfer_stats *s)
     vly_json_count(object, "limited_pacing_ns", s->limited_pacing_ns);
     vly_json_count(object, "limited_app_ns", s->limited_app_ns);
     vly_json_count(object, "path_changes", s->path_changes);
+    vly_json_count(object, "datagram_bytes", s->datagram_bytes);
+    vly_json_count(object, "datagram_received_bytes", s->datagram_received_bytes);
     vly_json_text(object, "proto", s->transport != NULL ? s->transport : "");
     vly_json_text(object, "cc", s->cc);
     vly_json_text(object, "io", s->io != NULL ? s->io : "");

@@ -28,6 +28,8 @@ void vly_stats_from_link(struct vly_transfer_stats *out, const struct vly_link *
         .limited_pacing_ns = l.limited_pacing_ns,
         .limited_app_ns = l.limited_app_ns,
         .path_changes = l.path_changes,
+        .datagram_bytes = l.datagram_bytes,
+        .datagram_received_bytes = l.datagram_received_bytes,
         .transport = l.transport,
         .io = l.io,
         .suite = l.suite,

@@ -30,6 +30,13 @@
 #define WINDOW_MIN_BYTES (UINT64_C(256) << 10)
 #define WINDOW_MAX_BYTES (UINT64_C(4) << 20)
 
+/* Datagrams at first, and the longest: what an MTU of 1500 or of 65535 leaves for them. (IPv6 could
+ * do 20 bytes more; loopback has no more.) */
+#define START_IPV4_BYTES 1472u
+#define START_IPV6_BYTES 1452u
+#define LONGEST_IPV4_BYTES 65507u
+#define LONGEST_IPV6_BYTES 65487u
+
 uint64_t driver_now_ns(const struct vly_driver *d)
 {
     return d->pumping ? d->now_ns : vly_clock_now_ns();
@@ -141,7 +148,12 @@ static bool receive(struct vly_driver *d)
 /* Returns false when the socket is full: the batch is kept. */
 static bool flush(struct vly_driver *d)
 {
+    size_t too_long_bytes;
+
     d->batch_kept = vly_udp_send(d->udp, &d->batch, &d->batch_done) == VLY_E_AGAIN;
+    too_long_bytes = vly_udp_take_too_long(d->udp);
+    if (too_long_bytes > 0)
+        vly_endpoint_on_refused(d->ep, d->batch.cid, too_long_bytes, d->now_ns);
     return !d->batch_kept;
 }
 
@@ -321,6 +333,21 @@ static void on_offload_done(void *owner)
     driver_finish(owner);
 }
 
+/* Nothing is tried beyond a size that the user chose. */
+static void set_datagram_limits(const struct vly_driver *d, struct vly_conn_config *conn)
+{
+    struct sockaddr_storage local;
+    bool v6;
+
+    vly_udp_local(d->udp, &local);
+    v6 = local.ss_family == AF_INET6;
+    conn->search_max_bytes = conn->max_datagram_bytes;
+    if (conn->max_datagram_bytes != 0)
+        return;
+    conn->max_datagram_bytes = v6 ? START_IPV6_BYTES : START_IPV4_BYTES;
+    conn->search_max_bytes = v6 ? LONGEST_IPV6_BYTES : LONGEST_IPV4_BYTES;
+}
+
 static int make_engine(struct vly_driver *d)
 {
     struct vly_endpoint_config cfg = {
@@ -345,6 +372,7 @@ static int make_engine(struct vly_driver *d)
     }
     if (cfg.conn.window_max_bytes != 0 && cfg.conn.window_max_bytes < cfg.conn.window_bytes)
         cfg.conn.window_bytes = cfg.conn.window_max_bytes;
+    set_datagram_limits(d, &cfg.conn);
     return vly_endpoint_new(&d->ep, &cfg, vly_clock_now_ns());
 }
 

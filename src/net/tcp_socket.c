@@ -221,6 +221,8 @@ void vly_tcp_stats(int fd, struct vly_link_stats *out)
     out->bytes_received = info.tcpi_bytes_received;
     out->smoothed_rtt_ns = VLY_US(info.tcpi_rtt);
     out->min_rtt_ns = info.tcpi_min_rtt != UINT32_MAX ? VLY_US(info.tcpi_min_rtt) : 0;
+    out->datagram_bytes = info.tcpi_snd_mss;
+    out->datagram_received_bytes = info.tcpi_rcv_mss;
     out->cwnd_bytes = (uint64_t)info.tcpi_snd_cwnd * info.tcpi_snd_mss;
     out->limited_flow_ns = VLY_US(info.tcpi_rwnd_limited);
     out->limited_app_ns = VLY_US(info.tcpi_sndbuf_limited);

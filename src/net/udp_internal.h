@@ -41,6 +41,7 @@ struct vly_udp {
     struct vly_udp_stats stats;
     union vly_sockaddr local;
 
+    size_t too_long_bytes; /* of the shortest datagram that was, since it was asked for; 0: none */
     bool has_refusals;
     struct udp_refusal refusals[UDP_REFUSALS];
 

@@ -100,6 +100,8 @@ static void link_stats(const struct vly_link *l, struct vly_link_stats *out)
         .limited_pacing_ns = s.limited_pacing_ns,
         .limited_app_ns = s.limited_app_ns,
         .path_changes = s.path_changes,
+        .datagram_bytes = s.datagram_bytes,
+        .datagram_received_bytes = s.datagram_received_bytes,
         .suite = suite->name,
         .crypto = suite->backend,
         .key_updates = s.key_updates_sent + s.key_updates_received,

@@ -219,6 +219,20 @@ static void set_ecn(struct vly_udp *s, enum vly_ecn ecn)
         (void)setsockopt(s->fd, IPPROTO_IP, IP_TOS, &value, sizeof(value));
 }
 
+static void note_too_long(struct vly_udp *s, size_t bytes)
+{
+    if (s->too_long_bytes == 0 || bytes < s->too_long_bytes)
+        s->too_long_bytes = bytes;
+}
+
+size_t vly_udp_take_too_long(struct vly_udp *s)
+{
+    size_t bytes = s->too_long_bytes;
+
+    s->too_long_bytes = 0;
+    return bytes;
+}
+
 int vly_udp_send(struct vly_udp *s, const struct vly_batch *b, size_t *done)
 {
     struct rest r = {.segment_bytes = b->segment_bytes};
@@ -246,6 +260,8 @@ int vly_udp_send(struct vly_udp *s, const struct vly_batch *b, size_t *done)
             continue;
         if (v == FULL)
             return VLY_E_AGAIN;
+        if (errno == EMSGSIZE)
+            note_too_long(s, min_size(r.len, r.segment_bytes));
         sent = v == DROP_REST || io == VLY_IO_GSO ? r.len : min_size(r.len, r.segment_bytes);
         s->stats.send_errors += segments_of(sent, r.segment_bytes);
         *done += sent;

@@ -77,16 +77,17 @@ static void raise_buffers(struct vly_udp *s, uint32_t bytes)
         s->recv_buffer_bytes = (uint32_t)granted / 2;
 }
 
-/* The path MTU is the engine's to find: the kernel must neither refuse a datagram that is longer
- * than it believes, nor hide the path behind its own discovery. */
+/* The path MTU is the engine's to find (SPEC 5.7): nothing is fragmented, here or on the way, and
+ * what the kernel believes to know of the path, from messages that anybody can forge, is no matter.
+ */
 static void set_options(const struct vly_udp *s)
 {
     if (s->family == AF_INET6) {
         set_int(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-        set_int(s->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+        set_int(s->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
         set_int(s->fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
     } else {
-        set_int(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+        set_int(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
         set_int(s->fd, IPPROTO_IP, IP_RECVTOS, 1);
     }
     set_int(s->fd, SOL_SOCKET, SO_RXQ_OVFL, 1);

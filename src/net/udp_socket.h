@@ -68,6 +68,10 @@ VLY_MUST_USE int vly_udp_check_route(const struct vly_udp *s, const struct vly_a
  * what was dropped is lost. */
 VLY_MUST_USE int vly_udp_send(struct vly_udp *s, const struct vly_batch *b, size_t *done);
 
+/* The size of the shortest datagram since the last call that the device it was to leave by does not
+ * take; 0: there was none. To be called after each vly_udp_send. */
+size_t vly_udp_take_too_long(struct vly_udp *s);
+
 /* Called for each datagram; `d` and its bytes are borrowed during the call. */
 typedef void vly_udp_on_datagram(void *ctx, const struct vly_datagram *d);
 /* Reads one batch and calls `on` for each of its datagrams (a GRO run cut into its segments).

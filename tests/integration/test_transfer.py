@@ -254,7 +254,7 @@ class Tunables(Case):
 STATS = {"files", "bytes", "seconds", "goodput_bits_per_s", "packets_sent", "packets_received",
          "retransmits", "lost_packets", "spurious_losses", "wire_bytes_sent", "wire_bytes_received",
          "smoothed_rtt_ns", "min_rtt_ns", "cwnd_bytes", "kernel_drops_local", "kernel_drops_peer",
-         "path_changes",
+         "path_changes", "datagram_bytes", "datagram_received_bytes",
          "limited_cwnd_ns", "limited_flow_ns", "limited_pacing_ns", "limited_app_ns", "proto", "cc",
          "io", "suite", "crypto", "frames"}
 

@@ -149,7 +149,7 @@ static void test_pmtud_off(void **state)
     assert_int_equal(vly_pmtud_next_bytes(&s.p, VLY_S(1000)), 0);
     assert_int_equal(vly_pmtud_deadline_ns(&s.p), VLY_NEVER);
     for (unsigned i = 0; i < 100; i++)
-        assert_false(vly_pmtud_note_lost(&s.p, i, 9000));
+        assert_false(vly_pmtud_note_lost(&s.p, i, 9000, VLY_MS(10) * (i), PTO));
     assert_false(vly_pmtud_fall_back(&s.p, 200, 0));
     assert_int_equal(s.p.size_bytes, 9000);
 }
@@ -226,11 +226,25 @@ static void test_pmtud_black_hole(void **state)
     (void)state;
     begin(&s, 1472, 65507);
     for (unsigned i = 0; i < VLY_PMTUD_LARGE_LOST - 1; i++) {
-        assert_false(vly_pmtud_note_lost(&s.p, 10 + i, 1472));
-        assert_false(vly_pmtud_note_lost(&s.p, 20 + i, 1200));
+        assert_false(vly_pmtud_note_lost(&s.p, 10 + i, 1472, VLY_MS(10) * (10 + i), PTO));
+        assert_false(vly_pmtud_note_lost(&s.p, 20 + i, 1200, VLY_MS(10) * (20 + i), PTO));
         vly_pmtud_note_acked(&s.p, 30 + i, 1200);
     }
-    assert_true(vly_pmtud_note_lost(&s.p, 40, 1472));
+    assert_true(vly_pmtud_note_lost(&s.p, 40, 1472, VLY_MS(10) * (40), PTO));
+}
+
+/* Many lost at once, of which the last was sent less than a PTO after the first, are a queue that
+ * overflowed. */
+static void test_pmtud_black_hole_lasts(void **state)
+{
+    struct search s;
+
+    (void)state;
+    begin(&s, 1472, 65507);
+    for (unsigned i = 0; i < 100; i++)
+        assert_false(vly_pmtud_note_lost(&s.p, 10 + i, 1472, VLY_MS(100), PTO));
+    assert_false(vly_pmtud_note_lost(&s.p, 110, 1472, VLY_MS(100) + PTO - 1, PTO));
+    assert_true(vly_pmtud_note_lost(&s.p, 111, 1472, VLY_MS(100) + PTO, PTO));
 }
 
 /* A queue that overflows loses many at once, and the packet behind them arrives. */
@@ -241,15 +255,15 @@ static void test_pmtud_burst_is_no_black_hole(void **state)
     (void)state;
     begin(&s, 1472, 65507);
     for (unsigned i = 0; i < VLY_PMTUD_LARGE_LOST - 1; i++)
-        assert_false(vly_pmtud_note_lost(&s.p, 1 + i, 1472));
+        assert_false(vly_pmtud_note_lost(&s.p, 1 + i, 1472, VLY_MS(10) * (1 + i), PTO));
     vly_pmtud_note_acked(&s.p, 50, 1400);
     for (unsigned i = 10; i < 50; i++)
-        assert_false(vly_pmtud_note_lost(&s.p, i, 1472));
+        assert_false(vly_pmtud_note_lost(&s.p, i, 1472, VLY_MS(10) * (i), PTO));
     /* What is acknowledged late does not count for newer ones. */
     for (unsigned i = 0; i < VLY_PMTUD_LARGE_LOST - 1; i++)
-        assert_false(vly_pmtud_note_lost(&s.p, 60 + i, 1472));
+        assert_false(vly_pmtud_note_lost(&s.p, 60 + i, 1472, VLY_MS(10) * (60 + i), PTO));
     vly_pmtud_note_acked(&s.p, 49, 1472);
-    assert_true(vly_pmtud_note_lost(&s.p, 70, 1472));
+    assert_true(vly_pmtud_note_lost(&s.p, 70, 1472, VLY_MS(10) * (70), PTO));
 }
 
 /* Packets may be shorter than they could: the long ones are those above half of what is used. */
@@ -268,7 +282,7 @@ static void test_pmtud_used_size_counts(void **state)
     vly_pmtud_on_sent(&s.p, 500, PTO);
     vly_pmtud_on_acked(&s.p, 0);
     for (unsigned i = 0; i < 20; i++)
-        assert_false(vly_pmtud_note_lost(&s.p, 480 + i, 1472));
+        assert_false(vly_pmtud_note_lost(&s.p, 480 + i, 1472, VLY_MS(10) * (480 + i), PTO));
 }
 
 int main(void)
@@ -282,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_pmtud_fall_forgets_the_probe),
         cmocka_unit_test(test_pmtud_data_refused),
         cmocka_unit_test(test_pmtud_black_hole),
+        cmocka_unit_test(test_pmtud_black_hole_lasts),
         cmocka_unit_test(test_pmtud_burst_is_no_black_hole),
         cmocka_unit_test(test_pmtud_used_size_counts),
     };

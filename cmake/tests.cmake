@@ -51,15 +51,18 @@ function(volley_script_tests label interpreter pattern)
     foreach(source ${sources})
         volley_test_name(name ${label} ${source})
         volley_test(${name} ${label} ${interpreter} ${source})
-        set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
+        # They wait more than they compute: begun first, they leave the processors to the others.
+        set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 COST 100)
     endforeach()
 endfunction()
 
 function(volley_fuzzers)
+    add_custom_target(fuzzers)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_*.c)
     foreach(source ${sources})
         volley_test_name(name fuzz ${source})
         add_executable(${name} ${source})
+        add_dependencies(fuzzers ${name})
         set_target_properties(${name} PROPERTIES
             RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
         target_link_libraries(${name} PRIVATE volley_test_support)
@@ -109,6 +112,7 @@ set_property(TEST scenario_throughput scenario_loss_sealed scenario_outage_seale
     scenario_reorder_sealed integration_independent_peer integration_rebind integration_dissector
     integration_bench_schema integration_bench_matrix integration_bench_report
     APPEND PROPERTY LABELS release)
+set_tests_properties(scenario_throughput PROPERTIES COST 50) # a minute
 add_executable(volley_flood tests/adversary/flood.c)
 set_target_properties(volley_flood PROPERTIES
     OUTPUT_NAME flood RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)

@@ -4,6 +4,8 @@
  */
 #include "bench/micro/micro.h"
 
+#include "bench/micro/parts.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -183,7 +185,7 @@ static void add_pair(struct table *t, const char *method_name, enum vly_method m
     struct micro_case *c = add(t, "handshake", method_name, "in memory");
 
     c->run = run_pair;
-    t->failed = micro_pair_new(&c->pair, method) != 0 || t->failed;
+    t->failed = micro_pair_new(&c->pair, vly_crypto_system(), method) != 0 || t->failed;
 }
 
 static void add_loopback(struct table *t, const char *does, enum vly_carrier carrier)
@@ -203,6 +205,44 @@ static void add_handshakes(struct table *t)
     add_loopback(t, "TCP", VLY_CARRIER_TCP);
 }
 
+/* ---- the engine ---- */
+
+static void run_engine(struct micro_case *c)
+{
+    micro_engine_run(c->engine);
+}
+
+/* Both ends together, a packet. */
+static void add_engine(struct table *t, const char *suite)
+{
+    struct micro_case *c = add(t, "engine", suite, "both ends");
+
+    c->run = run_engine;
+    c->bytes = MICRO_PACKET_BYTES;
+    c->n = MICRO_ENGINE_PKTS;
+    t->failed = micro_engine_new(&c->engine, suite) != 0 || t->failed;
+}
+
+static void run_part(struct micro_case *c)
+{
+    c->part();
+}
+
+static void add_engine_and_parts(struct table *t)
+{
+    add_engine(t, "none");
+    add_engine(t, "plain");
+    add_engine(t, "aes-256-gcm");
+    add_engine(t, "aes-128-gcm");
+    for (size_t i = 0; i < micro_parts_n; i++) {
+        struct micro_case *c = add(t, micro_parts[i].what, "proto", micro_parts[i].does);
+
+        c->run = run_part;
+        c->part = micro_parts[i].run;
+        c->n = MICRO_PARTS_AT_ONCE;
+    }
+}
+
 int micro_cases_make(struct micro_case cases[MICRO_CASES_MAX], size_t rounds)
 {
     struct table t = {.cases = cases};
@@ -211,8 +251,9 @@ int micro_cases_make(struct micro_case cases[MICRO_CASES_MAX], size_t rounds)
     add_suites(&t, MICRO_RECORD_BYTES);
     add_curves(&t);
     add_handshakes(&t);
+    add_engine_and_parts(&t);
     for (size_t i = 0; i < t.n; i++) {
-        cases[i].slice_ns = calloc(rounds, sizeof(uint64_t));
+        cases[i].slice_ns = calloc(rounds, sizeof(double));
         t.failed = t.failed || cases[i].slice_ns == NULL;
     }
     if (!t.failed)
@@ -231,6 +272,7 @@ void micro_cases_free(struct micro_case *cases, size_t n)
         free(c->packet);
         micro_pair_free(c->pair);
         micro_loopback_free(c->loopback);
+        micro_engine_free(c->engine);
         free(c->slice_ns);
     }
 }

@@ -8,15 +8,11 @@
 #ifndef VLY_BENCH_MICRO_HANDSHAKE_H
 #define VLY_BENCH_MICRO_HANDSHAKE_H
 
-#include "proto/handshake.h"
+#include "bench/micro/pair.h"
 #include <volley/transport.h>
 
-struct micro_pair;
 struct micro_loopback;
 
-/* Two endpoints of the method (VLY_METHOD_NONE: plain). Returns 0 or VLY_E_NOMEM. */
-VLY_MUST_USE int micro_pair_new(struct micro_pair **out, enum vly_method method);
-void micro_pair_free(struct micro_pair *p); /* NULL is allowed */
 /* Opens a connection and closes it again at both ends. */
 void micro_pair_shake(struct micro_pair *p);
 

@@ -25,8 +25,8 @@ static uint64_t run_ns(struct micro_case *c, uint64_t times)
 
 static int ascending(const void *a, const void *b)
 {
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
+    double x = *(const double *)a;
+    double y = *(const double *)b;
 
     return (x > y) - (x < y);
 }
@@ -41,7 +41,8 @@ void micro_measure(struct micro_case *cases, size_t n, size_t rounds)
     }
     for (size_t round = 0; round < rounds; round++)
         for (size_t i = 0; i < n; i++)
-            cases[i].slice_ns[round] = run_ns(&cases[i], times[i]) / times[i];
+            cases[i].slice_ns[round] = (double)run_ns(&cases[i], times[i]) /
+                                       (double)(times[i] * (cases[i].n > 0 ? cases[i].n : 1));
     for (size_t i = 0; i < n; i++)
-        qsort(cases[i].slice_ns, rounds, sizeof(uint64_t), ascending);
+        qsort(cases[i].slice_ns, rounds, sizeof(double), ascending);
 }

@@ -1,6 +1,6 @@
 /*
  * micro - nanoseconds of single operations: packets sealed and opened, checksums, curve products,
- * handshakes.
+ * handshakes, the engine and its parts.
  *
  * All cases take turns in slices of a fraction of a millisecond, so that what else the machine does
  * meets them alike; the fastest slice of a case is its figure, the median beside it tells of noise.
@@ -8,6 +8,7 @@
 #ifndef VLY_BENCH_MICRO_H
 #define VLY_BENCH_MICRO_H
 
+#include "bench/micro/engine.h"
 #include "bench/micro/handshake.h"
 #include "crypto/crypto.h"
 
@@ -20,7 +21,8 @@
 struct micro_case {
     const char *what, *backend, *does;
     size_t bytes; /* worked on at once; 0: none to speak of */
-    /* Does it once; `c` is this case. */
+    unsigned n;   /* how often `run` does it, 0: once */
+    /* `c` is this case. */
     void (*run)(struct micro_case *c);
     const struct vly_suite_ops *suite; /* NULL: not of a suite */
     void *keys;                        /* owned: of `suite` */
@@ -28,7 +30,9 @@ struct micro_case {
     uint8_t *packet;                   /* owned: what is opened; NULL when sealing */
     struct micro_pair *pair;           /* owned; NULL: no handshake in memory */
     struct micro_loopback *loopback;   /* owned; NULL: none over loopback */
-    uint64_t *slice_ns;                /* owned: nanoseconds of one operation, each round */
+    struct micro_engine *engine;       /* owned; NULL: not the engine */
+    void (*part)(void);                /* NULL: none of those */
+    double *slice_ns;                  /* owned: nanoseconds of one operation, each round */
 };
 
 /* Owned by the caller: micro_cases_free. Returns how many there are, or VLY_E_NOMEM. */

@@ -141,6 +141,7 @@ void vly_endpoint_free(struct vly_endpoint *ep)
     if (ep->sh.events.ring != NULL)
         alloc->resize(alloc->ctx, ep->sh.events.ring,
                       ep->sh.events.cap * sizeof(*ep->sh.events.ring), 0);
+    ep->sh.crypto->wipe(ep, sizeof(*ep)); /* the keys of cookies and ids */
     alloc->resize(alloc->ctx, ep, sizeof(*ep), 0);
 }
 

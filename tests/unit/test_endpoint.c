@@ -239,6 +239,42 @@ static void test_endpoint_drops_what_is_too_short_or_long(void **state)
     pair_free(p);
 }
 
+/* ---- keys ---- */
+
+static void draw_keys(void *ctx, void *buf, size_t len)
+{
+    (void)ctx;
+    memset(buf, 0xa5, len);
+}
+
+/* Counts the key bytes in what is given back. */
+static void *find_keys(void *ctx, void *ptr, size_t old_size, size_t size)
+{
+    const uint8_t *bytes = ptr;
+    size_t *found = ctx;
+
+    for (size_t i = 0; size == 0 && i < old_size; i++)
+        *found += bytes[i] == 0xa5;
+    return test_alloc.resize(test_alloc.ctx, ptr, old_size, size);
+}
+
+/* The keys of cookies, connection ids and reset tokens: who has them passes for any address. */
+static void test_endpoint_wipes_its_keys(void **state)
+{
+    size_t found = 0;
+    const struct vly_alloc alloc = {.resize = find_keys, .ctx = &found};
+    struct vly_crypto crypto = *vly_crypto_system();
+    struct vly_endpoint_config cfg = {
+        .alloc = &alloc, .crypto = &crypto, .allow_plain = true, .is_server = true};
+    struct vly_endpoint *ep;
+
+    (void)state;
+    crypto.random = draw_keys;
+    assert_int_equal(vly_endpoint_new(&ep, &cfg, 0), 0);
+    vly_endpoint_free(ep);
+    assert_int_equal(found, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_endpoint_releases_what_is_queued),
         cmocka_unit_test(test_endpoint_ids_are_unique),
         cmocka_unit_test(test_endpoint_drops_what_is_too_short_or_long),
+        cmocka_unit_test(test_endpoint_wipes_its_keys),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,10 +113,12 @@ set_property(TEST scenario_throughput scenario_loss_sealed scenario_outage_seale
     integration_bench_schema integration_bench_matrix integration_bench_report
     APPEND PROPERTY LABELS release)
 set_tests_properties(scenario_throughput PROPERTIES COST 50) # a minute
-add_executable(volley_flood tests/adversary/flood.c)
-set_target_properties(volley_flood PROPERTIES
-    OUTPUT_NAME flood RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-target_compile_definitions(volley_flood PRIVATE _GNU_SOURCE)
+foreach(name IN ITEMS flood drain)
+    add_executable(volley_${name} tests/adversary/${name}.c)
+    set_target_properties(volley_${name} PROPERTIES
+        OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+    target_compile_definitions(volley_${name} PRIVATE _GNU_SOURCE)
+endforeach()
 
 volley_check(purity $<TARGET_FILE:volley_proto>)
 volley_check(headers ${CMAKE_C_COMPILER})

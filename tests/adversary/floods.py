@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Floods on the loopback, measured (./dev flood): what a hostile packet costs the server, and what is left of a transfer.
 
-    floods.py [--seconds S] [--rounds N] [--size MIB] [--plain]
+    floods.py [--seconds S] [--pairs N] [--kinds KIND,...] [--rate PACKETS_PER_S] [--size MIB] [--plain]
 
 Three parts. *First packets*: HELLOs from many addresses at 50,000 a second; the server's memory, and how long an
 honest client takes to get a small file meanwhile. *Cost*: each kind of packet as fast as one core sends it at a server
 with nothing else to do; processor time of the server divided by the packets that reached it. *Transfer*: an upload
-beside each kind, in turn; `elsewhere` sends the same to a socket that nobody reads, so that the difference to it is what the
-server lost, and not what the flooder took from the machine. Rounds are interleaved; medians are printed.
+beside a flood, in pairs: in one run the packets go to the server, in the other one (the control) to a process that only
+takes the processor time for them that the server was seen to take. So the ratio of the two is what the flood costs
+beyond the processor time it takes; on a machine with two cores anything else measures the flooder. Pairs are
+interleaved (A B B A); the median ratio stands with an interval: of nine pairs the second and the eighth, 96 %.
 """
 
 import argparse
@@ -26,8 +28,9 @@ from adversary import BIN, MIB, Stranger, Target, wire
 HELLOS_PER_S = 50_000
 SPOOFED = 1 << 16  # addresses
 TEMPLATES = 1000
-KINDS = ("none", "elsewhere", "hello", "garbage", "unknown", "replay", "forged")
-FLOOD = Path(BIN).parent.parent / "tests" / "flood"
+FLOOD_PER_S = 300_000
+KINDS = ("garbage", "hello", "unknown", "replay", "forged")
+PROGRAMS = Path(BIN).parent.parent / "tests"
 
 
 class Flood:
@@ -35,7 +38,7 @@ class Flood:
 
     def __init__(self, port, datagrams, packets_per_s=0, seconds=60.0, sources=0):
         self.process = subprocess.Popen(
-            [FLOOD, str(port), str(packets_per_s), str(seconds), str(sources)],
+            [PROGRAMS / "flood", str(port), str(packets_per_s), str(seconds), str(sources)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for datagram in datagrams:
             self.process.stdin.write(len(datagram).to_bytes(2, "big") + datagram)
@@ -50,6 +53,21 @@ class Flood:
     def stop(self):
         self.process.terminate()
         return self.wait()
+
+
+class Drain:
+    """The control: takes `ns_per_packet` of processor time for each datagram that comes to its port."""
+
+    def __init__(self, ns_per_packet):
+        self.process = subprocess.Popen([PROGRAMS / "drain", str(ns_per_packet)], stdout=subprocess.PIPE)
+        self.port = int(self.process.stdout.readline())
+
+    def stop(self):
+        self.process.terminate()
+        result = json.loads(self.process.stdout.read())
+        self.process.stdout.close()
+        self.process.wait()
+        return result
 
 
 class Counters:
@@ -166,30 +184,70 @@ class Upload:
         return json.loads(lines[-1])["goodput_bits_per_s"]
 
 
-def transfer(target, kind, source, rng):
-    """Part three, one run: goodput of an upload beside a flood of that kind."""
-    sniffer = Sniffer(target.port) if kind in ("replay", "forged") else None
-    fixed = {"elsewhere": garbage, "garbage": garbage, "unknown": unknown}
-    packets = fixed[kind](rng) if kind in fixed else hellos(target) if kind == "hello" else []
-    sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sink.bind(("127.0.0.1", 0))
+def packets_of(kind, target, rng):
+    """Those that can be made beforehand."""
+    return {"garbage": lambda: garbage(rng), "unknown": lambda: unknown(rng), "hello": lambda: hellos(target)}[kind]()
+
+
+def sniffed(sniffer, kind):
+    packets = sniffer.take(256)
+    sniffer.close()
+    return packets if kind == "replay" else [packet[:-1] + bytes([packet[-1] ^ 1]) for packet in packets]
+
+
+def transfer(target, source, kind=None, packets=None, port=0, packets_per_s=0):
+    """An upload beside a flood of that kind to that port; returns a row of figures."""
+    sources = SPOOFED if kind in ("hello", "unknown") else 0
+    sniffer = Sniffer(target.port) if kind and not packets else None
     before, begin = Counters(target), time.monotonic()
-    port = sink.getsockname()[1] if kind == "elsewhere" else target.port
-    flood = Flood(port, packets) if packets else None
+    flood = Flood(port, packets, packets_per_s, sources=sources) if packets else None
     upload = Upload(target, source)
     if sniffer:
-        packets = sniffer.take(256)
-        sniffer.close()
-        if kind == "forged":
-            packets = [packet[:-1] + bytes([packet[-1] ^ 1]) for packet in packets]
-        flood = Flood(port, packets)
+        flood = Flood(port, sniffed(sniffer, kind), packets_per_s)
     goodput = upload.goodput()
+    took_s = time.monotonic() - begin
     sent = flood.stop() if flood else {"sent": 0, "cpu_ns": 0}
-    sink.close()
     after = Counters(target)
-    return {"goodput_bits_per_s": goodput, "hostile_per_s": sent["sent"] / (time.monotonic() - begin),
+    return {"goodput_bits_per_s": goodput, "hostile_per_s": sent["sent"] / took_s,
             "server_cpu_s": (after.cpu_ns - before.cpu_ns) / 1e9, "flooder_cpu_s": sent["cpu_ns"] / 1e9,
             "drops": after.kernel_drops - before.kernel_drops}
+
+
+def control(target, source, kind, packets, packets_per_s, ns_per_packet):
+    """The same beside a flood that does not meet the server."""
+    drain = Drain(ns_per_packet)
+    row = transfer(target, source, kind, packets, drain.port, packets_per_s)
+    read = drain.stop()
+    return row | {"drain_cpu_s": read["cpu_ns"] / 1e9, "drained": read["received"]}
+
+
+def interval(values):
+    """Median, and the order statistics around it that hold it with about 96 % where there are enough."""
+    values = sorted(values)
+    cut = {7: 0, 8: 0, 9: 1, 10: 1, 11: 1, 12: 2}.get(len(values), 0 if len(values) < 7 else len(values) // 5)
+    return {"median": statistics.median(values), "low": values[cut], "high": values[-1 - cut]}
+
+
+def compare(target, source, kind, options, rng, ns_per_packet):
+    """Part three, one kind: pairs of runs."""
+    packets = None if kind in ("replay", "forged") else packets_of(kind, target, rng)
+    rate = options.rate if options.rate is not None else HELLOS_PER_S if kind == "hello" else FLOOD_PER_S
+    runs = {"server": [], "control": []}
+    for pair in range(options.pairs):
+        for side in sorted(runs, reverse=pair % 2 == 0):
+            if side == "server":
+                runs[side].append(transfer(target, source, kind, packets, target.port, rate))
+            else:
+                runs[side].append(control(target, source, kind, packets, rate, ns_per_packet))
+    for side, rows in runs.items():
+        show("transfer", kind=kind, to=side, **medians(rows))
+    ratios = [one["goodput_bits_per_s"] / other["goodput_bits_per_s"]
+              for one, other in zip(runs["server"], runs["control"])]
+    show("ratio", kind=kind, pairs=options.pairs, **interval(ratios))
+
+
+def medians(rows):
+    return {key: statistics.median(row[key] for row in rows) for key in rows[0]}
 
 
 class NoCase:
@@ -212,25 +270,36 @@ def measure(target, options):
     live_s = part.pop("live_get_s")
     show("first", **part, live_gets=len(live_s), live_get_median_s=statistics.median(live_s),
          live_get_max_s=max(live_s))
-    for kind, packets, sources in (("hello", hellos(target), SPOOFED), ("garbage", garbage(rng), 0),
-                                   ("unknown", unknown(rng), SPOOFED)):
-        show("cost", kind=kind, **cost(target, packets, options.seconds, sources))
+    ns_per_packet = {}
+    for kind in ("hello", "garbage", "unknown"):
+        row = cost(target, packets_of(kind, target, rng), options.seconds, 0 if kind == "garbage" else SPOOFED)
+        show("cost", kind=kind, **row)
+        ns_per_packet[kind] = row["ns_per_packet"]
     source = target.dir / "source"
     with open(source, "wb") as file:
         for _ in range(options.size):
             file.write(rng.randbytes(MIB))
-    runs = {kind: [] for kind in KINDS}
-    for _ in range(options.rounds):
-        for kind in KINDS:
-            runs[kind].append(transfer(target, kind, source, rng))
-    for kind, samples in runs.items():
-        show("transfer", kind=kind, **{key: statistics.median(one[key] for one in samples) for key in samples[0]})
+    show("transfer", kind="none", **medians([transfer(target, source) for _ in range(3)]))
+    for kind in options.kinds:
+        # Of a replay or a forgery it is not known; what is read and thrown away costs least.
+        compare(target, source, kind, options, rng, ns_per_packet.get(kind, ns_per_packet["garbage"]))
+
+
+def kinds(text):
+    found = text.split(",")
+    if not set(found) <= set(KINDS):
+        raise ValueError(text)
+    return found
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=9)
+    parser.add_argument("--kinds", type=kinds, default=["garbage", "hello", "unknown"], metavar="KIND,...",
+                        help="of " + ", ".join(KINDS))
+    parser.add_argument("--rate", type=int, metavar="PACKETS_PER_S",
+                        help=f"0: no limit; by default {FLOOD_PER_S:,}, and {HELLOS_PER_S:,} of hello")
     parser.add_argument("--size", type=int, default=512, metavar="MIB")
     parser.add_argument("--plain", action="store_true")
     options = parser.parse_args()

@@ -68,6 +68,24 @@ static void test_plain_tag_stands_big_endian_before_zeros(void **state)
     assert_true(vly_open_one(&vly_suite_plain, NULL, 7, pkt, 4, 9));
 }
 
+/* The same tag wherever the head, the text and the packet lie. */
+static void test_plain_in_pieces(void **state)
+{
+    static const uint8_t head[] = {'1', '2', '3', '4'}, text[] = {0, '5', '6', '7', '8', '9'};
+    uint8_t out[5 + VLY_TAG_BYTES], opened[5];
+    struct vly_aead_job job = {
+        .head = head, .head_bytes = sizeof(head), .in = text + 1, .len = 5, .out = out};
+
+    (void)state;
+    vly_suite_plain.seal(NULL, &job, 1);
+    test_assert_hex(out, sizeof(out), "3536373839 e3069283 00*12");
+    job.in = out;
+    job.out = opened;
+    vly_suite_plain.open(NULL, &job, 1);
+    assert_true(job.ok);
+    assert_memory_equal(opened, text + 1, sizeof(opened));
+}
+
 static void test_plain_sees_any_flipped_bit(void **state)
 {
     enum { LEN = 300 };
@@ -151,6 +169,7 @@ int main(void)
         cmocka_unit_test(test_crc32c_vectors),
         cmocka_unit_test(test_crc32c_is_the_same_at_any_length),
         cmocka_unit_test(test_plain_tag_stands_big_endian_before_zeros),
+        cmocka_unit_test(test_plain_in_pieces),
         cmocka_unit_test(test_plain_sees_any_flipped_bit),
         cmocka_unit_test(test_hmac_vectors),
         cmocka_unit_test(test_system_randomness_fills_the_buffer),

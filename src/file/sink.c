@@ -1,9 +1,9 @@
 /*
- * sink - file sinks, the loop's part: writing, hashing what is hot.
+ * sink - file sinks, the loop's part: gathering, hashing what is hot.
  *
- * Invariant: every byte written is below hash.bytes, or in `late`; run holds the bytes of one
- * contiguous piece that is not on the disk yet. Cost: a copy and a hash of each byte in order, a
- * pwrite for VLY_SINK_RUN_BYTES of them.
+ * Invariant: every byte taken is below hash.bytes, or in `late`; what is in `runs` is not in the
+ * file yet. One job at a time: setting space aside, writing runs, publishing. Cost: a copy and a
+ * hash of each byte in order; the rest is a thread's, as long as it keeps up.
  */
 #include "file/sink_internal.h"
 
@@ -23,10 +23,13 @@
 #include <unistd.h>
 
 #define LATE_RANGES_MAX 8192u /* the transport keeps 4096 gaps */
-#define WRITE_AT_ONCE_BYTES                                                                 \
-    (16u << 10)                   /* above it copying costs more than the system call saved \
-                                   */
-#define CATCH_UP_BYTES (1u << 20) /* read back after each run: faster than runs come in */
+#define WRITE_AT_ONCE_BYTES                                                                        \
+    (16u << 10)                          /* above it copying costs more than the system call saved \
+                                          */
+#define TAKE_RUNS 4u                     /* by a thread at a time */
+#define BY_THREAD_RUNS 64u               /* 16 MiB, until the loop tries again */
+#define CATCH_UP_BYTES (1u << 20)        /* read back after each job: faster than runs come in */
+#define OWE_FROM_RUNS (VLY_RUNS_MAX / 2) /* with so many to be written, credit waits for them */
 #define RESERVE_FROM_BYTES (1u << 20)
 #define TEMP_TRIES 100
 #define TMPFS_TYPE 0x01021994 /* TMPFS_MAGIC */
@@ -117,17 +120,20 @@ static int make_temp(struct vly_file_sink *s, struct vly_fault *why)
  * out. */
 static bool wants_reserve(const struct vly_file_sink *s)
 {
+    return s->size_bytes != VLY_SIZE_UNKNOWN && s->size_bytes >= RESERVE_FROM_BYTES &&
+           !s->in_memory;
+}
+
+static bool is_in_memory(int fd)
+{
     struct statfs fs;
 
-    return s->size_bytes != VLY_SIZE_UNKNOWN && s->size_bytes >= RESERVE_FROM_BYTES &&
-           fstatfs(s->fd, &fs) == 0 && fs.f_type != TMPFS_TYPE;
+    return fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_TYPE;
 }
 
 static void release_memory(struct vly_file_sink *s)
 {
-    if (s->run != NULL)
-        s->budget->left_bytes += s->run_cap;
-    free(s->run);
+    vly_runs_fini(&s->runs);
     vly_rangeset_fini(&s->late);
     vly_hash_fini(&s->base.hash);
     free(s->name);
@@ -145,19 +151,120 @@ static void destroy(struct vly_file_sink *s)
     release_memory(s);
 }
 
-static void start_publishing(struct vly_file_sink *s);
+static void job_done(void *arg);
+
+static void start_job(struct vly_file_sink *s, enum vly_sink_task task, void (*work)(void *))
+{
+    s->busy = task;
+    s->fault.err = 0;
+    s->hashed_bytes = s->base.hash.bytes;
+    s->written_bytes = s->here.written_bytes + s->target.written_bytes;
+    s->job = (struct vly_job){.work = work, .done = job_done, .arg = s};
+    vly_job_start(&s->job, s->jobs);
+}
+
+static void destroy_work(void *arg)
+{
+    struct vly_file_sink *s = arg;
+
+    (void)unlinkat(s->dir_fd, s->temp, 0);
+    close(s->fd);
+    s->fd = -1;
+    s->temp[0] = '\0';
+}
+
+/* Destroys a closed sink that no thread works on. */
+static void let_go(struct vly_file_sink *s)
+{
+    if (s->temp[0] != '\0' && (s->base.hash.bytes > RESERVE_FROM_BYTES || s->late.n > 0))
+        start_job(s, VLY_SINK_IDLE, destroy_work); /* freeing gigabytes takes a while */
+    else
+        destroy(s);
+}
+
+/* Whether the disk does not know yet of much that was written. */
+static bool push_is_due(const struct vly_file_sink *s)
+{
+    return !s->in_memory &&
+           s->here.written_bytes + s->target.written_bytes >= s->pushed_bytes + VLY_SINK_PUSH_BYTES;
+}
+
+/* Gives a thread what there is for it; without threads it is done when this returns. */
+static void start_writing(struct vly_file_sink *s)
+{
+    if (s->busy == VLY_SINK_IDLE &&
+        ((s->by_thread > 0 && vly_runs_take(&s->runs, TAKE_RUNS)) || push_is_due(s)))
+        start_job(s, VLY_SINK_WRITING, vly_sink_write_work);
+}
+
+/* No content follows: what is left of it is written by the same job. */
+static void start_publishing(struct vly_file_sink *s)
+{
+    (void)vly_runs_take(&s->runs, VLY_RUNS_MAX);
+    start_job(s, VLY_SINK_PUBLISHING, vly_sink_publish_work);
+}
+
+static void give_credit(struct vly_sink *s, uint64_t bytes)
+{
+    if (bytes > 0)
+        s->events->on_consumed(s->ctx, bytes);
+}
+
+static void give_what_is_owed(struct vly_sink *s)
+{
+    uint64_t bytes = s->owed_bytes;
+
+    s->owed_bytes = 0;
+    give_credit(s, bytes);
+}
+
+/* A job failed, before the end: nothing more is written. */
+static void fail(struct vly_file_sink *s)
+{
+    if (s->storing)
+        return;
+    give_what_is_owed(&s->base);
+    s->base.events->on_finished(s->base.ctx, &s->fault);
+}
 
 static void on_reserved(struct vly_file_sink *s)
 {
     s->ready = s->fault.err == 0;
+    s->here.reserved = s->target.reserved;
     if (s->opening)
         return;
-    if (s->fault.err != 0)
-        s->base.events->on_finished(s->base.ctx, &s->fault);
-    else if (s->finish_wanted)
+    if (s->fault.err != 0) {
+        fail(s);
+        return;
+    }
+    if (s->finish_wanted) {
         start_publishing(s);
+        return;
+    }
+    start_writing(s);
+    s->base.events->on_ready(s->base.ctx);
+}
+
+static void on_written(struct vly_file_sink *s)
+{
+    unsigned n = vly_runs_put_back(&s->runs);
+
+    if (s->target.slept)
+        s->by_thread = BY_THREAD_RUNS;
     else
-        s->base.events->on_ready(s->base.ctx);
+        s->by_thread -= n < s->by_thread ? n : s->by_thread;
+    if (s->fault.err != 0 ||
+        (!s->finish_wanted && vly_sink_catch_up(s, CATCH_UP_BYTES, &s->fault) != 0)) {
+        fail(s);
+        return;
+    }
+    if (s->finish_wanted) {
+        start_publishing(s);
+        return;
+    }
+    start_writing(s);
+    if (s->runs.n_ready < OWE_FROM_RUNS)
+        give_what_is_owed(&s->base);
 }
 
 static void job_done(void *arg)
@@ -167,76 +274,80 @@ static void job_done(void *arg)
 
     s->busy = VLY_SINK_IDLE;
     if (s->closed)
-        destroy(s);
+        let_go(s);
     else if (task == VLY_SINK_PUBLISHING)
         s->base.events->on_finished(s->base.ctx, s->fault.err != 0 ? &s->fault : NULL);
+    else if (task == VLY_SINK_WRITING)
+        on_written(s);
     else
         on_reserved(s);
 }
 
-static void start_job(struct vly_file_sink *s, enum vly_sink_task task, void (*work)(void *))
+/* After a write in the loop: a disk that keeps it waiting is for threads from now on. */
+static void note_wait(struct vly_file_sink *s)
 {
-    s->busy = task;
-    s->fault.err = 0;
-    s->job = (struct vly_job){.work = work, .done = job_done, .arg = s};
-    vly_job_start(&s->job, s->jobs);
+    if (s->here.slept)
+        s->by_thread = BY_THREAD_RUNS;
 }
 
-/* Writes all of `data` at `offset`. */
-static int write_at(const struct vly_file_sink *s, uint64_t offset, struct vly_span data,
-                    struct vly_fault *why)
+/* Writes what is gathered, and `rest` at `offset`, for which there was no memory or no need of it.
+ */
+static int write_here(struct vly_file_sink *s, uint64_t offset, struct vly_span rest,
+                      struct vly_fault *why)
 {
-    while (data.len > 0) {
-        ssize_t n = pwrite(s->fd, data.data, data.len, (off_t)offset);
+    int err = 0;
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return vly_fault_errno(why, n < 0 ? errno : ENOSPC);
-        data.data += n;
-        data.len -= (size_t)n;
-        offset += (uint64_t)n;
-    }
-    return 0;
-}
-
-static int flush_run(struct vly_file_sink *s, struct vly_fault *why)
-{
-    struct vly_span data = {.data = s->run, .len = s->run_len};
-
-    s->run_len = 0;
-    return write_at(s, s->run_offset, data, why);
-}
-
-/* Empties the run; then its memory serves to read back what waits to be hashed. */
-static int flush_and_catch_up(struct vly_file_sink *s, struct vly_fault *why)
-{
-    int err;
-
-    if (s->run_len > 0 && (err = flush_run(s, why)) != 0)
-        return err;
-    if (s->run_cap == 0 || s->late.n == 0)
+    if (s->runs.closed == NULL && rest.len == 0)
         return 0;
-    return vly_sink_catch_up(s, CATCH_UP_BYTES, s->run, s->run_cap, why);
+    while (s->runs.closed != NULL && s->by_thread == 0 && err == 0) {
+        err = vly_runs_write_oldest(&s->runs, &s->here, why);
+        note_wait(s);
+    }
+    if (err == 0 && rest.len > 0) {
+        err = vly_runs_write_past(&s->here, offset, rest, why);
+        note_wait(s);
+    }
+    return err == 0 && s->late.n > 0 ? vly_sink_catch_up(s, CATCH_UP_BYTES, why) : err;
 }
 
-/* Puts the bytes on the disk, or into the run that will go there. */
+/* Gathers as much as there is memory for. Returns what is left of `data`. */
+static struct vly_span gather(struct vly_file_sink *s, uint64_t offset, struct vly_span data)
+{
+    size_t taken = 1;
+
+    while (data.len > 0 && taken > 0) {
+        taken = vly_runs_add(&s->runs, offset, data);
+        data.data += taken;
+        data.len -= taken;
+        offset += taken;
+    }
+    return data;
+}
+
+/* Puts the bytes into the file or into runs on their way there. */
 static int store(struct vly_file_sink *s, uint64_t offset, struct vly_span data,
                  struct vly_fault *why)
 {
-    bool continues = s->run_len > 0 && offset == s->run_offset + s->run_len;
-    bool at_once = data.len >= WRITE_AT_ONCE_BYTES || data.len > s->run_cap;
+    struct vly_span rest = data;
     int err;
 
-    if ((at_once || !continues || data.len > s->run_cap - s->run_len) &&
-        (err = flush_and_catch_up(s, why)) != 0)
+    if (s->by_thread > 0 || data.len < WRITE_AT_ONCE_BYTES)
+        rest = gather(s, offset, data);
+    if (rest.len > 0 && s->by_thread > 0 && s->runs.closed != NULL) {
+        /* The threads do not keep up: that costs less than writing small pieces. */
+        if ((err = vly_runs_write_oldest(&s->runs, &s->here, why)) != 0)
+            return err;
+        offset += data.len - rest.len;
+        data = rest;
+        rest = gather(s, offset, data);
+    }
+    if ((err = write_here(s, offset + data.len - rest.len, rest, why)) != 0)
         return err;
-    if (at_once)
-        return write_at(s, offset, data, why);
-    if (s->run_len == 0)
-        s->run_offset = offset;
-    memcpy(s->run + s->run_len, data.data, data.len);
-    s->run_len += data.len;
+    s->storing = true;
+    start_writing(s);
+    s->storing = false;
+    if (s->busy == VLY_SINK_IDLE && s->fault.err != 0)
+        return vly_fault_set(why, s->fault.err, "%s", s->fault.text);
     return 0;
 }
 
@@ -266,37 +377,24 @@ static int write_file(struct vly_sink *sink, uint64_t offset, struct vly_span da
         return vly_fault_set(why, VLY_E_PROTOCOL, "more content arrived than was announced");
     if ((err = store(s, offset, data, why)) != 0 || (err = account(s, offset, data, why)) != 0)
         return err;
-    s->base.events->on_consumed(s->base.ctx, data.len);
+    if (s->runs.n_ready < OWE_FROM_RUNS)
+        give_credit(sink, data.len);
+    else
+        sink->owed_bytes += data.len;
     return 0;
-}
-
-static void start_publishing(struct vly_file_sink *s)
-{
-    start_job(s, VLY_SINK_PUBLISHING, vly_sink_publish_work);
 }
 
 static void finish_file(struct vly_sink *sink, const struct vly_sink_end *end)
 {
     struct vly_file_sink *s = (struct vly_file_sink *)sink;
-    struct vly_fault why;
 
     assert(!s->finish_wanted);
     s->end = *end;
     s->finish_wanted = true;
-    if (flush_run(s, &why) != 0)
-        s->base.events->on_finished(s->base.ctx, &why);
-    else if (s->busy == VLY_SINK_IDLE)
+    give_what_is_owed(sink);
+    vly_runs_close(&s->runs);
+    if (s->busy == VLY_SINK_IDLE)
         start_publishing(s);
-}
-
-static void destroy_work(void *arg)
-{
-    struct vly_file_sink *s = arg;
-
-    (void)unlinkat(s->dir_fd, s->temp, 0);
-    close(s->fd);
-    s->fd = -1;
-    s->temp[0] = '\0';
 }
 
 static void close_file(struct vly_sink *sink)
@@ -305,27 +403,12 @@ static void close_file(struct vly_sink *sink)
 
     s->closed = true;
     atomic_store(&s->given_up, true);
-    if (s->busy != VLY_SINK_IDLE)
-        return; /* job_done goes on */
-    if (s->temp[0] != '\0' && (s->base.hash.bytes > RESERVE_FROM_BYTES || s->late.n > 0))
-        start_job(s, VLY_SINK_IDLE, destroy_work); /* freeing gigabytes takes a while */
-    else
-        destroy(s);
+    if (s->busy == VLY_SINK_IDLE) /* else job_done goes on */
+        let_go(s);
 }
 
 static const struct vly_sink_ops file_ops = {
     .write = write_file, .finish = finish_file, .close = close_file, .any_order = true};
-
-/* Takes memory for gathering, as far as the budget goes; a file smaller than that needs less. */
-static void take_run(struct vly_file_sink *s)
-{
-    size_t cap = s->size_bytes < VLY_SINK_RUN_BYTES ? (size_t)s->size_bytes : VLY_SINK_RUN_BYTES;
-
-    if (cap == 0 || cap > s->budget->left_bytes || (s->run = malloc(cap)) == NULL)
-        return;
-    s->run_cap = cap;
-    s->budget->left_bytes -= cap;
-}
 
 static struct vly_file_sink *file_sink_new(const struct vly_sink_spec *spec)
 {
@@ -339,7 +422,8 @@ static struct vly_file_sink *file_sink_new(const struct vly_sink_spec *spec)
     vly_hash_init(&s->base.hash);
     vly_rangeset_init(&s->late, &heap, LATE_RANGES_MAX);
     s->jobs = spec->jobs;
-    s->budget = spec->budget;
+    vly_runs_init(&s->runs, spec->budget, spec->size_bytes);
+    s->here.stop = s->target.stop = &s->given_up;
     s->dir_fd = spec->dir_fd;
     s->fd = -1;
     s->replace = spec->replace;
@@ -368,7 +452,8 @@ int vly_sink_open_file(struct vly_sink **out, const struct vly_sink_spec *spec,
         destroy(s);
         return err;
     }
-    take_run(s);
+    s->here.fd = s->target.fd = s->fd;
+    s->in_memory = is_in_memory(s->fd);
     s->ready = !wants_reserve(s);
     if (!s->ready) {
         s->opening = true; /* without threads it is done at once */
@@ -401,8 +486,14 @@ void vly_sink_finish(struct vly_sink *s, const struct vly_sink_end *end)
 
 void vly_sink_close(struct vly_sink *s)
 {
+    uint64_t owed;
+
     if (s == NULL)
         return;
+    owed = s->owed_bytes;
+    s->owed_bytes = 0;
+    if (owed > 0)
+        s->events->on_consumed(s->ctx, owed);
     s->events = NULL;
     s->ops->close(s);
 }

@@ -2,9 +2,10 @@
  * sink - where received content goes: a file beside its target name, or a pipe (pipe_io.h).
  *
  * A file's content goes to a temporary one, ".volley-XXXXXXXX.part" in the target's directory, at
- * any offset in any order; what arrives at the frontier is hashed while hot, the rest is read back.
- * vly_sink_finish syncs, verifies and renames it. So the target name holds what it held before, or
- * all of the verified new content.
+ * any offset in any order, gathered and written by a thread (runs.h); what arrives at the frontier
+ * is hashed while hot, the rest is read back. A disk that is too slow holds up the sender first,
+ * and the loop only when memory is used up. vly_sink_finish syncs, verifies and renames it. So the
+ * target name holds what it held before, or all of the verified new content.
  *
  * Life: open, write ..., then finish (once) or not, then close. Whatever is not published when it
  * is closed is removed.
@@ -15,13 +16,7 @@
 #include "file/fault.h"
 #include "file/hash.h"
 #include "file/jobs.h"
-
-#define VLY_SINK_RUN_BYTES (256u << 10) /* in-order bytes are gathered to writes of this size */
-
-/* Memory that sinks of one owner may take for gathering; those that get none write at once. */
-struct vly_budget {
-    size_t left_bytes;
-};
+#include "file/runs.h"
 
 /* The content as its sender declares it at the end. */
 struct vly_sink_end {
@@ -32,7 +27,8 @@ struct vly_sink_end {
 struct vly_sink_events {
     /* What vly_sink_is_ready waited for is done. */
     void (*on_ready)(void *ctx);
-    /* `bytes` that were written need no memory any more. Also called from within write. */
+    /* `bytes` of those given to write may be followed by as many. Also called from within write,
+     * finish and close; each byte once, unless write failed for it. */
     void (*on_consumed)(void *ctx, uint64_t bytes);
     /* The end of finish, or a failure that came before it. `why` NULL: verified and durable. Also
      * called from within finish. Once. */
@@ -54,17 +50,18 @@ struct vly_sink {
     void *ctx;
     struct vly_hash
         hash; /* of the contiguous prefix; not to be touched between finish and on_finished */
+    uint64_t owed_bytes; /* taken, but not told by on_consumed yet: the disk is slower */
 };
 
 struct vly_sink_spec {
     const struct vly_sink_events *events;
     void *ctx;
     struct vly_jobs *jobs;
-    struct vly_budget *budget;
-    int dir_fd;          /* directory of the target; taken, also on failure */
-    const char *name;    /* target, one component of that directory */
-    bool replace;        /* an existing target may be replaced */
-    uint64_t size_bytes; /* VLY_SIZE_UNKNOWN (msg.h): not known yet */
+    struct vly_budget *budget; /* of sinks of one owner; those that get nothing write at once */
+    int dir_fd;                /* directory of the target; taken, also on failure */
+    const char *name;          /* target, one component of that directory */
+    bool replace;              /* an existing target may be replaced */
+    uint64_t size_bytes;       /* VLY_SIZE_UNKNOWN (msg.h): not known yet */
     uint16_t mode;
     int64_t mtime_ns; /* 0: leave it */
 };

@@ -1,11 +1,14 @@
 /*
  * sink_publish - file sinks, the threads' part: what blocks on the disk.
  *
- * While it runs the loop only writes content (reserving) or nothing at all (publishing). Order of
+ * While it runs the loop gathers content, and writes what finds no memory, but does nothing at all
+ * while it is published. Order of
  * publishing: data, fsync, verify, rename, fsync of the directory. An error of fsync is final: the
  * kernel may have dropped the pages.
  */
 #include "file/sink_internal.h"
+
+#include "file/msg.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define READ_BACK_BYTES (256u << 10)
+#define READ_BACK_BYTES (64u << 10)
+#define DROP_BEHIND_BYTES (64u << 20)    /* of what is hashed, the last may be asked for again */
+#define LARGE_PART_OF_MEMORY UINT64_C(4) /* a file above a quarter is large */
 
 void vly_sink_reserve_work(void *arg)
 {
@@ -23,28 +28,47 @@ void vly_sink_reserve_work(void *arg)
     int result;
 
     do
-        result = fallocate(s->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)s->size_bytes);
+        result = fallocate(s->fd, 0, 0, (off_t)s->size_bytes);
     while (result != 0 && errno == EINTR && !atomic_load(&s->given_up));
+    s->target.reserved = result == 0;
     /* A file system that cannot tell in advance will tell when it is written to. */
     if (result != 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
         vly_fault_errno(&s->fault, errno);
 }
 
-int vly_sink_catch_up(struct vly_file_sink *s, uint64_t budget_bytes, uint8_t *buf, size_t cap,
-                      struct vly_fault *why)
+/* Reads what was written at `offset`. Behind the file's end there was nothing but zeros to write.
+ */
+static ssize_t read_written(const struct vly_file_sink *s, uint64_t offset, uint8_t *buf,
+                            size_t len)
 {
+    ssize_t n;
+
+    do
+        n = pread(s->fd, buf, len, (off_t)offset);
+    while (n < 0 && errno == EINTR);
+    if (n != 0)
+        return n;
+    memset(buf, 0, len);
+    return (ssize_t)len;
+}
+
+int vly_sink_catch_up(struct vly_file_sink *s, uint64_t budget_bytes, struct vly_fault *why)
+{
+    static _Thread_local uint8_t buf[READ_BACK_BYTES];
     struct vly_hash *hash = &s->base.hash;
+    uint64_t held = s->late.n > 0 ? vly_runs_next_held(&s->runs, hash->bytes) : 0;
 
     while (budget_bytes > 0 && s->late.n > 0 && s->late.r[0].begin <= hash->bytes) {
-        uint64_t left = s->late.r[0].end - hash->bytes;
-        size_t wanted = left < cap ? (size_t)left : cap;
-        ssize_t n = pread(s->fd, buf, wanted, (off_t)hash->bytes);
+        uint64_t end = s->late.r[0].end < held ? s->late.r[0].end : held;
+        uint64_t left = end - hash->bytes;
+        ssize_t n;
         int err;
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return vly_fault_errno(why, n < 0 ? errno : EIO);
+        if (left == 0)
+            return 0;
+        n = read_written(s, hash->bytes, buf, left < sizeof buf ? (size_t)left : sizeof buf);
+        if (n < 0)
+            return vly_fault_errno(why, errno);
         err = vly_hash_update(hash, (struct vly_span){.data = buf, .len = (size_t)n});
         if (err != 0)
             return vly_fault_plain(why, err);
@@ -54,19 +78,68 @@ int vly_sink_catch_up(struct vly_file_sink *s, uint64_t budget_bytes, uint8_t *b
     return 0;
 }
 
-/* Hashes all that was not hashed on arrival. */
-static int read_back(struct vly_file_sink *s)
+/* Whether the page cache is too small for the file and all else that is in it. */
+static bool is_large(const struct vly_file_sink *s)
 {
-    uint8_t *buf;
-    int err;
+    uint64_t memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    bool known = s->size_bytes != VLY_SIZE_UNKNOWN;
 
-    if (s->late.n == 0)
+    return (known ? s->size_bytes : s->written_bytes) > memory_bytes / LARGE_PART_OF_MEMORY;
+}
+
+/* Waits until what was hashed long ago is on the disk and lets the page cache forget it. */
+static int drop_cache(struct vly_file_sink *s)
+{
+    uint64_t end = s->hashed_bytes;
+    off_t at = (off_t)s->dropped_bytes, len;
+
+    if (end < s->dropped_bytes + DROP_BEHIND_BYTES + VLY_SINK_PUSH_BYTES)
         return 0;
-    if ((buf = malloc(READ_BACK_BYTES)) == NULL)
-        return vly_fault_plain(&s->fault, VLY_E_NOMEM);
-    err = vly_sink_catch_up(s, UINT64_MAX, buf, READ_BACK_BYTES, &s->fault);
-    free(buf);
-    return err;
+    len = (off_t)((end - DROP_BEHIND_BYTES - s->dropped_bytes) / VLY_SINK_PUSH_BYTES *
+                  VLY_SINK_PUSH_BYTES);
+    /* An error that this call tells is not told by fsync any more. */
+    if (sync_file_range(s->fd, at, len,
+                        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                            SYNC_FILE_RANGE_WAIT_AFTER) != 0 &&
+        errno != EINTR && errno != EINVAL && errno != ENOSYS && errno != ESPIPE)
+        return vly_fault_errno(&s->fault, errno);
+    (void)posix_fadvise(s->fd, at, len, POSIX_FADV_DONTNEED);
+    s->dropped_bytes += (uint64_t)len;
+    return 0;
+}
+
+/* Keeps the disk busy while content comes in, so that little is left for fsync. */
+static int push_out(struct vly_file_sink *s)
+{
+    if (s->target.written_bytes < s->pushed_bytes + VLY_SINK_PUSH_BYTES)
+        return 0;
+    s->pushed_bytes = s->target.written_bytes;
+    (void)sync_file_range(s->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    return is_large(s) ? drop_cache(s) : 0;
+}
+
+void vly_sink_write_work(void *arg)
+{
+    struct vly_file_sink *s = arg;
+    int err = vly_runs_write_taken(&s->runs, &s->target, &s->fault);
+
+    if (err == 0)
+        err = push_out(s);
+    (void)err; /* the fault says it */
+}
+
+/* Writes what is left, and makes the file as long as its content: it may end with a hole. */
+static int write_rest(struct vly_file_sink *s)
+{
+    uint64_t end = s->late.n > 0 ? s->late.r[s->late.n - 1].end : s->base.hash.bytes;
+    int err = vly_runs_write_taken(&s->runs, &s->target, &s->fault);
+
+    if (err != 0)
+        return err;
+    (void)vly_runs_put_back(&s->runs);
+    if (s->target.hole_bytes + s->here.hole_bytes > 0 && ftruncate(s->fd, (off_t)end) != 0)
+        return vly_fault_errno(&s->fault, errno);
+    return 0;
 }
 
 /* Permissions and time: before fsync, which makes them durable as well. */
@@ -128,7 +201,8 @@ static int publish(struct vly_file_sink *s)
 {
     int err;
 
-    if ((err = read_back(s)) != 0 || (err = set_metadata(s)) != 0)
+    if ((err = write_rest(s)) != 0 || (err = vly_sink_catch_up(s, UINT64_MAX, &s->fault)) != 0 ||
+        (err = set_metadata(s)) != 0)
         return err;
     if (fsync(s->fd) != 0)
         return vly_fault_errno(&s->fault, errno);

@@ -34,7 +34,8 @@ void sink_end(struct sink_fixture *f, bool kept);
 /* Random bytes; owned by the caller. */
 uint8_t *sink_content(size_t len, uint64_t seed);
 int sink_write_at(struct sink_fixture *f, const uint8_t *data, size_t offset, size_t len);
-/* Cuts [0, len) into pieces of about `piece` bytes and shuffles them within `window` pieces. */
+/* Cuts [0, len) into pieces of about `piece` bytes and shuffles them within `window` pieces. A
+ * thread is done with its job now and then. */
 void sink_write_shuffled(struct sink_fixture *f, const uint8_t *data, size_t len, size_t piece,
                          size_t window, uint64_t seed);
 struct vly_sink_end sink_end_of(const uint8_t *data, size_t len);

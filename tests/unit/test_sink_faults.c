@@ -14,6 +14,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static struct {
@@ -67,7 +68,29 @@ ssize_t pwrite(int fd, const void *buf, size_t n, off_t offset)
     return syscall(SYS_pwrite64, fd, buf, n, offset);
 }
 
+ssize_t pwritev(int fd, const struct iovec *parts, int n, off_t offset)
+{
+    if (fails(0))
+        return -1;
+    if (faults.pwrite_most != 0 && parts->iov_len > faults.pwrite_most)
+        return syscall(SYS_pwrite64, fd, parts->iov_base, faults.pwrite_most, offset);
+    return syscall(SYS_pwritev, fd, parts, n, offset, 0);
+}
+
 /* ---- tests ---- */
+
+/* Writes until an error comes, from writing or from the thread that writes. Returns it. */
+static int write_until_error(struct sink_fixture *f, const uint8_t *data, size_t len, size_t piece)
+{
+    for (size_t at = 0; at < len && f->finished == 0; at += piece) {
+        int err = sink_write_at(f, data, at, piece);
+
+        if (err != 0)
+            return err;
+        sink_run_jobs(f);
+    }
+    return f->result.err;
+}
 
 static void limit_file_size(rlim_t bytes)
 {
@@ -82,14 +105,13 @@ static void test_sink_file_size_limit(void **state)
 {
     uint8_t *data = sink_content(MIB, 1);
     struct sink_fixture f;
-    int err = 0;
+    int err;
 
     (void)signal(SIGXFSZ, SIG_IGN);
     sink_begin(&f, state, VLY_SIZE_UNKNOWN);
     assert_int_equal(sink_open(&f), 0);
     limit_file_size(500000);
-    for (size_t at = 0; at < MIB && err == 0; at += 65536)
-        err = sink_write_at(&f, data, at, 65536);
+    err = write_until_error(&f, data, MIB, 65536);
     limit_file_size(RLIM_INFINITY);
     assert_int_equal(err, VLY_E_NO_SPACE);
     sink_end(&f, false);
@@ -237,7 +259,6 @@ static void test_sink_full_file_system(void **state)
 {
     uint8_t *data = sink_content(MIB, 1);
     struct sink_fixture f;
-    int err = 0;
 
     if (mount("none", tmpdir_at(*state, ""), "tmpfs", 0, "size=512k") != 0) {
         free(data);
@@ -247,9 +268,7 @@ static void test_sink_full_file_system(void **state)
     assert_int_equal(sink_open(&f), VLY_E_NO_SPACE);
     f.spec.size_bytes = VLY_SIZE_UNKNOWN;
     assert_int_equal(sink_open(&f), 0);
-    for (size_t at = 0; at < MIB && err == 0; at += 1000)
-        err = sink_write_at(&f, data, at, 1000);
-    assert_int_equal(err, VLY_E_NO_SPACE);
+    assert_int_equal(write_until_error(&f, data, MIB, 1024), VLY_E_NO_SPACE);
     sink_end(&f, false);
     assert_int_equal(umount(tmpdir_at(*state, "")), 0);
     free(data);

@@ -236,6 +236,11 @@ class Capture:
         self.process.stderr.close()
 
 
+def counted(frames):
+    """Without PADDING (of probes, SPEC 5.7): each end counts bytes, the dissector shows a run."""
+    return {name: n for name, n in frames.items() if name != "PADDING"}
+
+
 @unittest.skipIf(TSHARK is None, "tshark is not installed")
 @unittest.skipUnless(is_root(), "capturing needs root")
 class CapturedTransfer(Case):
@@ -271,13 +276,12 @@ class CapturedTransfer(Case):
             if cid:
                 seen[cid.split(",")[0]].update(FRAMES[int(t, 16)] for t in types.split(","))
         self.assertEqual(len(seen), 2)
-        sent_by_server = max(seen.values(), key=lambda count: count["STREAM"])
-        sent_by_client = min(seen.values(), key=lambda count: count["STREAM"])
-        self.assertEqual(sent_by_server, server["frames"]["sent"])
-        self.assertEqual(sent_by_server, client["frames"]["received"])
-        self.assertEqual(sent_by_client, client["frames"]["sent"])
-        self.assertEqual(sent_by_client, server["frames"]["received"])
-        self.assertGreaterEqual(sent_by_server["STREAM"], CONTENT // 1472)
+        sent_by_client, sent_by_server = sorted(map(counted, seen.values()), key=lambda count: count.get("STREAM", 0))
+        self.assertEqual(sent_by_server, counted(server["frames"]["sent"]))
+        self.assertEqual(sent_by_server, counted(client["frames"]["received"]))
+        self.assertEqual(sent_by_client, counted(client["frames"]["sent"]))
+        self.assertEqual(sent_by_client, counted(server["frames"]["received"]))
+        self.assertGreaterEqual(sent_by_server["STREAM"], CONTENT // 65507)
         return [row[4:] for row in rows]
 
     def test_plain(self):

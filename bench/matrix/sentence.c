@@ -163,7 +163,8 @@ static void say_group(const json_t *doc, const struct findings *all, char out[BE
     const struct bench_unit unit = bench_group_unit(doc, all->first);
     const struct finding *f = main_of(all);
     const char *kind = bench_result_text(f->row, "kind");
-    char where[128], first[256], second[192] = "";
+    const char *suite = bench_result_text(f->row, "suite");
+    char where[128], first[256], second[192] = "", how[64] = " without encryption";
 
     (void)snprintf(where, sizeof(where), " from %s to %s over %.90s", kind, kind,
                    vly_shown(bench_result_text(f->row, "link")).text);
@@ -174,10 +175,12 @@ static void say_group(const json_t *doc, const struct findings *all, char out[BE
         return;
     }
     say_finding(f, &unit, where, first, sizeof(first));
+    if (f == &all->sealed) /* what was asked for is said */
+        (void)snprintf(how, sizeof(how), ", encrypted%s%.24s,", suite[0] != '\0' ? " by " : "",
+                       vly_shown(suite).text);
     if (f == &all->sealed && all->plain.has_goodput && all->plain.has_ratio)
         say_finding(&all->plain, &unit, "", second, sizeof(second));
-    (void)snprintf(out, BENCH_SENTENCE_BYTES, "On this machine Volley%s %s%s%s.",
-                   f == &all->sealed ? ", encrypted," : " without encryption", first,
+    (void)snprintf(out, BENCH_SENTENCE_BYTES, "On this machine Volley%s %s%s%s.", how, first,
                    second[0] != '\0' ? "; without encryption it " : "", second);
 }
 

@@ -134,6 +134,13 @@ static void test_sentence_of_encryption(void **state)
                     "TCP (cubic, 20.1 Gbit/s): 0.80 times its rate.",
                     "volley-plain");
     expect_sentence(&s,
+                    "repeats 4..4\ntime 1s\nlink veth\nmemory tls cc=bbr\n"
+                    "memory volley suite=aes-128-gcm\n",
+                    "On this machine Volley, encrypted by aes-128-gcm, moved 12.1 Gbit/s from "
+                    "memory to memory over veth-1500 and was faster than TLS 1.3 (bbr, 6.03 "
+                    "Gbit/s): 2.00 times its rate.",
+                    "volley-aes-128-gcm");
+    expect_sentence(&s,
                     "repeats 4..4\ntime 1s\nlink veth\nmemory tls\nmemory tcp cc=cubic\n"
                     "memory volley-plain\n",
                     "On this machine Volley without encryption moved 16.1 Gbit/s from memory to "

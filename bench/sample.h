@@ -31,7 +31,8 @@
       "what the receiving socket had no room for: datagrams, or batches of them (GRO)")          \
     X(smoothed_rtt_ns, "at the sender's end of the run")                                         \
     X(cwnd_bytes, "likewise")                                                                    \
-    X(connect_ns, "from the first packet to a connection that carries data")
+    X(connect_ns, "from the first packet to a connection that carries data")                     \
+    X(datagram_bytes, "UDP: the longest datagram the sender uses, as its path allows")
 
 struct bench_sample {
     int err;                       /* enum vly_err; not 0: the figures do not count */

@@ -25,6 +25,7 @@ struct bench_flow_ops;
 struct bench_flow_state {
     uint64_t cwnd_bytes, smoothed_rtt_ns, in_flight_bytes; /* of all its streams; RTT: their mean */
     uint64_t retransmits, packets_sent, kernel_drops;      /* since the beginning */
+    uint64_t datagram_bytes;
     char cc[16], io[16], suite[24], crypto[16];
 };
 

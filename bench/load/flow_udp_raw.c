@@ -433,6 +433,7 @@ static void flow_state(const struct bench_flow *f, enum bench_way way, struct be
             continue;
         out->packets_sent =
             (out->packets_sent != UINT64_MAX ? out->packets_sent : 0) + c->next_number;
+        out->datagram_bytes = flow->datagram_bytes;
         (void)snprintf(out->io, sizeof(out->io), "%s",
                        vly_io_name(vly_udp_io_to(c->socket, &c->peer)));
     }

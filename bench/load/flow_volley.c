@@ -429,6 +429,7 @@ static void state_add(struct bench_flow_state *out, const struct vly_link_stats 
     out->smoothed_rtt_ns += s->smoothed_rtt_ns;
     out->retransmits += s->retransmits;
     out->packets_sent += s->packets_sent;
+    out->datagram_bytes = s->datagram_bytes;
     (void)snprintf(out->io, sizeof(out->io), "%s", s->io);
     (void)snprintf(out->cc, sizeof(out->cc), "%s", s->cc);
     (void)snprintf(out->suite, sizeof(out->suite), "%s", s->suite != NULL ? s->suite : "");
@@ -459,7 +460,7 @@ static void flow_state(const struct bench_flow *f, enum bench_way way, struct be
     if (n > 0)
         out->smoothed_rtt_ns /= n;
     if (n > 0 && !datagrams) /* the kernel counts them, not the link */
-        out->packets_sent = UINT64_MAX;
+        out->packets_sent = out->datagram_bytes = UINT64_MAX;
 }
 
 /* ---- closing ---- */

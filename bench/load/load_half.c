@@ -297,6 +297,7 @@ static void sender_counts(struct bench_load *load, struct bench_half *h)
     s->packets_sent = since(state.packets_sent, h->warm_state.packets_sent);
     s->smoothed_rtt_ns = state.smoothed_rtt_ns;
     s->cwnd_bytes = state.cwnd_bytes;
+    s->datagram_bytes = state.datagram_bytes;
     memcpy(s->cc, state.cc, sizeof(s->cc));
     memcpy(s->io, state.io, sizeof(s->io));
     memcpy(s->suite, state.suite, sizeof(s->suite));

@@ -142,6 +142,10 @@ static void say_packets(const struct bench_sample *s)
         printf("%s%s dropped by the receiving kernel", separator, count_text(s->kernel_drops).s);
         separator = ", ";
     }
+    if (s->datagram_bytes != BENCH_UNKNOWN) {
+        printf("%sdatagrams of up to %" PRIu64 " bytes", separator, s->datagram_bytes);
+        separator = ", ";
+    }
     if (s->cc[0] != '\0')
         printf("%scongestion control %s", separator, vly_shown(s->cc).text);
     if (s->suite[0] != '\0' && strcmp(s->suite, "plain") != 0)

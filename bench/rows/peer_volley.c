@@ -232,10 +232,14 @@ static uint64_t count_of(const json_t *object, const char *key)
 /* Each end tells what it sent itself, and what its own socket had no room for. */
 static void stats_read(const json_t *sender, const json_t *receiver, struct bench_sample *out)
 {
+    const char *proto = json_string_value(json_object_get(sender, "proto"));
+
     out->retransmits = count_of(sender, "retransmits");
     out->packets_sent = count_of(sender, "packets_sent");
     out->smoothed_rtt_ns = count_of(sender, "smoothed_rtt_ns");
     out->cwnd_bytes = count_of(sender, "cwnd_bytes");
+    if (proto != NULL && strcmp(proto, "udp") == 0)
+        out->datagram_bytes = count_of(sender, "datagram_bytes");
     out->kernel_drops = count_of(receiver, "kernel_drops_local");
 }
 

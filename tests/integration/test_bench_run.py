@@ -21,14 +21,14 @@ BYTES = 8 << 20
 HOST = "127.0.0.1"
 ALL_FIGURES = {"bytes", "sent_bytes", "duration_ns", "cpu_sender_ns", "cpu_receiver_ns",
                "cpu_softirq_ns", "total_bytes", "retransmits", "packets_sent", "kernel_drops",
-               "smoothed_rtt_ns", "cwnd_bytes", "connect_ns"}
+               "smoothed_rtt_ns", "cwnd_bytes", "connect_ns", "datagram_bytes"}
 UNKNOWN = {  # to the protocol
-    "tcp": {"kernel_drops"},
-    "tls": {"kernel_drops"},
+    "tcp": {"kernel_drops", "datagram_bytes"},
+    "tls": {"kernel_drops", "datagram_bytes"},
     "udp-raw": {"retransmits", "smoothed_rtt_ns", "cwnd_bytes"},
     "volley": set(),
     "volley-plain": set(),
-    "volley-tcp": {"kernel_drops", "packets_sent"},
+    "volley-tcp": {"kernel_drops", "packets_sent", "datagram_bytes"},
 }
 SUITES = {"tcp": "", "tls": "aes-128-gcm", "udp-raw": "", "volley-plain": "plain"}
 

@@ -15,7 +15,7 @@ S = 1_000_000_000
 OK = {"code": "OK", "message": ""}
 FIGURES = ("bytes", "sent_bytes", "duration_ns", "cpu_sender_ns", "cpu_receiver_ns", "cpu_softirq_ns",
            "total_bytes", "retransmits", "packets_sent", "kernel_drops", "smoothed_rtt_ns", "cwnd_bytes",
-           "connect_ns")
+           "connect_ns", "datagram_bytes")
 
 
 def environment():

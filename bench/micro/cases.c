@@ -185,7 +185,8 @@ static void add_pair(struct table *t, const char *method_name, enum vly_method m
     struct micro_case *c = add(t, "handshake", method_name, "in memory");
 
     c->run = run_pair;
-    t->failed = micro_pair_new(&c->pair, vly_crypto_system(), method) != 0 || t->failed;
+    t->failed =
+        micro_pair_new(&c->pair, vly_crypto_system(), method, MICRO_SMALL_BYTES) != 0 || t->failed;
 }
 
 static void add_loopback(struct table *t, const char *does, enum vly_carrier carrier)
@@ -213,14 +214,28 @@ static void run_engine(struct micro_case *c)
 }
 
 /* Both ends together, a packet. */
-static void add_engine(struct table *t, const char *suite)
+static void add_engine(struct table *t, const char *suite, uint32_t datagram_bytes)
 {
     struct micro_case *c = add(t, "engine", suite, "both ends");
+    uint64_t before;
 
     c->run = run_engine;
-    c->bytes = MICRO_PACKET_BYTES;
-    c->n = MICRO_ENGINE_PKTS;
-    t->failed = micro_engine_new(&c->engine, suite) != 0 || t->failed;
+    c->bytes = datagram_bytes;
+    if (micro_engine_new(&c->engine, suite, datagram_bytes) != 0) {
+        t->failed = true;
+        return;
+    }
+    before = micro_engine_packets(c->engine);
+    micro_engine_run(c->engine);
+    c->n = (unsigned)(micro_engine_packets(c->engine) - before);
+}
+
+static void add_engines(struct table *t, uint32_t datagram_bytes)
+{
+    add_engine(t, "none", datagram_bytes);
+    add_engine(t, "plain", datagram_bytes);
+    add_engine(t, "aes-256-gcm", datagram_bytes);
+    add_engine(t, "aes-128-gcm", datagram_bytes);
 }
 
 static void run_part(struct micro_case *c)
@@ -230,10 +245,8 @@ static void run_part(struct micro_case *c)
 
 static void add_engine_and_parts(struct table *t)
 {
-    add_engine(t, "none");
-    add_engine(t, "plain");
-    add_engine(t, "aes-256-gcm");
-    add_engine(t, "aes-128-gcm");
+    add_engines(t, MICRO_SMALL_BYTES);
+    add_engines(t, MICRO_LARGE_BYTES);
     for (size_t i = 0; i < micro_parts_n; i++) {
         struct micro_case *c = add(t, micro_parts[i].what, "proto", micro_parts[i].does);
 

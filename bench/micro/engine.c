@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONTENT_BYTES 62000 /* in MICRO_ENGINE_PKTS datagrams */
+#define CONTENT_BYTES 62000 /* in 44 datagrams, or one */
 #define HALF_WAY_NS VLY_US(25)
 #define WARM_UP_BATCHES 200
 
@@ -121,7 +121,7 @@ static int crypto_for(struct micro_engine *e, struct vly_crypto *out, const char
     return 0;
 }
 
-int micro_engine_new(struct micro_engine **out, const char *suite)
+int micro_engine_new(struct micro_engine **out, const char *suite, uint32_t datagram_bytes)
 {
     bool is_sealed = strcmp(suite, "none") != 0 && strcmp(suite, "plain") != 0;
     struct micro_engine *e = calloc(1, sizeof(*e));
@@ -134,7 +134,8 @@ int micro_engine_new(struct micro_engine **out, const char *suite)
     vly_prng_init(&e->prng, 1);
     err = crypto_for(e, &crypto, suite);
     if (err == 0)
-        err = micro_pair_new(&e->pair, &crypto, is_sealed ? VLY_METHOD_KEYS : VLY_METHOD_NONE);
+        err = micro_pair_new(&e->pair, &crypto, is_sealed ? VLY_METHOD_KEYS : VLY_METHOD_NONE,
+                             datagram_bytes);
     if (err != 0) {
         micro_engine_free(e);
         return err;

@@ -12,14 +12,16 @@
 
 #include "proto/crypto.h"
 
-#define MICRO_ENGINE_PKTS 44 /* datagrams of 1472 bytes, the most that fit in one batch */
+#define MICRO_SMALL_BYTES 1472 /* 44 of these datagrams make the largest batch */
+#define MICRO_LARGE_BYTES 65507
 
 struct micro_engine;
 
-/* A connection that has settled down. `suite`: "none" (no protection, so that the engine's own work
- * alone is left), "plain", or one of vly_crypto_choose. Returns 0, VLY_E_NOMEM or what that
- * function does. */
-VLY_MUST_USE int micro_engine_new(struct micro_engine **out, const char *suite);
+/* A connection with datagrams of MICRO_SMALL_BYTES or MICRO_LARGE_BYTES that has settled down.
+ * `suite`: "none" (no protection, so that the engine's own work alone is left), "plain", or one of
+ * vly_crypto_choose. Returns 0, VLY_E_NOMEM or what that function does. */
+VLY_MUST_USE int micro_engine_new(struct micro_engine **out, const char *suite,
+                                  uint32_t datagram_bytes);
 void micro_engine_free(struct micro_engine *e); /* NULL is allowed */
 
 /* Moves one full batch. What settling down took is not done by this function. */

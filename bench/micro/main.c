@@ -55,7 +55,7 @@ static void print_case(const struct micro_case *c, size_t rounds)
 static int count(uint64_t batches)
 {
     struct micro_engine *e;
-    int err = micro_engine_new(&e, "none");
+    int err = micro_engine_new(&e, "none", MICRO_SMALL_BYTES);
 
     if (err != 0) {
         fprintf(stderr, "volley-micro: %s\n", vly_err_text(err));

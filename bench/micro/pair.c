@@ -24,18 +24,17 @@ static void *resize(void *ctx, void *ptr, size_t old_size, size_t size)
 const struct vly_alloc micro_alloc = {.resize = resize};
 
 static int end_new(struct micro_end *e, const struct vly_crypto *crypto, enum vly_method method,
-                   bool is_server)
+                   uint32_t datagram_bytes)
 {
     struct vly_endpoint_config cfg = {
-        .conn = {.max_datagram_bytes = MICRO_DATAGRAM_BYTES},
+        .conn = {.max_datagram_bytes = datagram_bytes},
         .alloc = &micro_alloc,
         .crypto = &e->crypto,
         .allow_plain = method == VLY_METHOD_NONE,
-        .is_server = is_server,
+        .is_server = e->addr.data[0] != 0,
     };
 
     e->crypto = *crypto;
-    e->addr = (struct vly_addr){.len = 1, .data = {is_server}};
     e->credentials = crypto->secret_new(sizeof(*e->credentials));
     if (e->credentials == NULL)
         return VLY_E_NOMEM;
@@ -54,15 +53,18 @@ static void end_free(struct micro_end *e)
         e->crypto.secret_free(e->credentials, sizeof(*e->credentials));
 }
 
-int micro_pair_new(struct micro_pair **out, const struct vly_crypto *crypto, enum vly_method method)
+int micro_pair_new(struct micro_pair **out, const struct vly_crypto *crypto, enum vly_method method,
+                   uint32_t datagram_bytes)
 {
     struct micro_pair *p = calloc(1, sizeof(*p));
 
     *out = p;
     if (p == NULL)
         return VLY_E_NOMEM;
-    if (end_new(&p->client, crypto, method, false) == 0 &&
-        end_new(&p->server, crypto, method, true) == 0)
+    p->client.addr = (struct vly_addr){.len = 1, .data = {0}};
+    p->server.addr = (struct vly_addr){.len = 1, .data = {1}};
+    if (end_new(&p->client, crypto, method, datagram_bytes) == 0 &&
+        end_new(&p->server, crypto, method, datagram_bytes) == 0)
         return 0;
     micro_pair_free(p);
     *out = NULL;

@@ -6,8 +6,6 @@
 
 #include "proto/endpoint.h"
 
-#define MICRO_DATAGRAM_BYTES 1472 /* the largest that is sent */
-
 struct micro_end {
     struct vly_endpoint *ep;
     struct vly_crypto crypto;
@@ -29,10 +27,10 @@ extern const struct vly_alloc micro_alloc;
 /* What cannot go wrong here, as these are the program's own two ends, ends the program. */
 void micro_must(bool good);
 
-/* Two endpoints of the method (VLY_METHOD_NONE: plain), of which `crypto` is copied. Returns 0 or
- * VLY_E_NOMEM. */
+/* Two endpoints of the method (VLY_METHOD_NONE: plain), which send datagrams of up to
+ * `datagram_bytes`. `crypto` is copied. Returns 0 or VLY_E_NOMEM. */
 VLY_MUST_USE int micro_pair_new(struct micro_pair **out, const struct vly_crypto *crypto,
-                                enum vly_method method);
+                                enum vly_method method, uint32_t datagram_bytes);
 void micro_pair_free(struct micro_pair *p); /* NULL is allowed */
 
 /* Opens a connection, at both ends. */

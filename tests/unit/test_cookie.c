@@ -153,6 +153,22 @@ static void test_cookie_keys_rotate(void **state)
     }
 }
 
+/* RULE 41: each key is another, though two have room. */
+static void test_cookie_keys_do_not_come_again(void **state)
+{
+    uint8_t seen[5][32];
+    struct bench b;
+
+    (void)state;
+    bench_init(&b, 1);
+    for (size_t i = 0; i < ARRAY_LEN(seen); i++) {
+        make(&b, VLY_S(1000 + 60 * i));
+        memcpy(seen[i], b.keys.key[b.keys.newest & 1], 32);
+        for (size_t k = 0; k < i; k++)
+            assert_memory_not_equal(seen[i], seen[k], 32);
+    }
+}
+
 /* RULE 41: keys come from randomness: another server's cookies are worth nothing here, nor are
  * those of the key number that was never used. */
 static void test_cookie_cannot_be_guessed(void **state)
@@ -198,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_cookie_fields_have_their_lengths),
         cmocka_unit_test(test_cookie_lives_a_minute),
         cmocka_unit_test(test_cookie_keys_rotate),
+        cmocka_unit_test(test_cookie_keys_do_not_come_again),
         cmocka_unit_test(test_cookie_cannot_be_guessed),
         cmocka_unit_test(test_cookie_equal_secret),
     };

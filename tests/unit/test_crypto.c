@@ -86,6 +86,29 @@ static void test_plain_in_pieces(void **state)
     assert_memory_equal(opened, text + 1, sizeof(opened));
 }
 
+/* The text in two parts, wherever it is cut. */
+static void test_plain_seals_two_parts(void **state)
+{
+    static const uint8_t text[] = "56789";
+    uint8_t pkt[9 + VLY_TAG_BYTES];
+
+    (void)state;
+    for (size_t cut = 0; cut <= 5; cut++) {
+        struct vly_aead_job job = {.head = pkt,
+                                   .head_bytes = 4,
+                                   .in = pkt + 4,
+                                   .len = cut,
+                                   .out = pkt + 4,
+                                   .more = {text + cut, 5 - cut}};
+
+        memset(pkt, 0xaa, sizeof(pkt));
+        memcpy(pkt, "1234", 4);
+        memcpy(pkt + 4, text, cut);
+        vly_suite_plain.seal(NULL, &job, 1);
+        test_assert_hex(pkt, sizeof(pkt), "313233343536373839 e3069283 00*12");
+    }
+}
+
 static void test_plain_sees_any_flipped_bit(void **state)
 {
     enum { LEN = 300 };
@@ -170,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_crc32c_is_the_same_at_any_length),
         cmocka_unit_test(test_plain_tag_stands_big_endian_before_zeros),
         cmocka_unit_test(test_plain_in_pieces),
+        cmocka_unit_test(test_plain_seals_two_parts),
         cmocka_unit_test(test_plain_sees_any_flipped_bit),
         cmocka_unit_test(test_hmac_vectors),
         cmocka_unit_test(test_system_randomness_fills_the_buffer),

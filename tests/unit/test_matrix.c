@@ -324,7 +324,7 @@ static void test_matrix_of_the_project(void **state)
     static const struct {
         const char *path;
         size_t rows;
-    } files[] = {{"bench/matrices/course.conf", 36},
+    } files[] = {{"bench/matrices/course.conf", 48},
                  {"bench/matrices/full.conf", 69},
                  {"bench/matrices/quick.conf", 10}};
     const char *root = getenv("VOLLEY_SRC");

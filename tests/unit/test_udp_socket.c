@@ -180,6 +180,34 @@ static void test_udp_empty_datagrams_are_passed_over(void **state)
     udp_pair_free(p);
 }
 
+/* RULE 15: ICMP says that nobody is there any more. The kernel tells a connected socket of it,
+ * others with IP_RECVERR, and anybody can forge it: reading takes it away, and what came stays
+ * readable. */
+static void test_udp_recv_takes_icmp_away(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(all_io); i++) {
+        struct udp_pair *p = udp_pair_new(AF_INET, VLY_IO_BASIC, all_io[i]);
+        union vly_sockaddr to;
+        socklen_t len = vly_addr_decode(&to, &p->tx_addr);
+        int err;
+
+        udp_pair_fill(p, 100, 100);
+        udp_pair_send(p);
+        test_wait_readable(p->rx);
+        vly_udp_close(p->tx);
+        p->tx = NULL;
+        assert_int_equal(connect(vly_udp_fd(p->rx), &to.any, len), 0);
+        assert_int_equal(send(vly_udp_fd(p->rx), "a", 1, 0), 1);
+        err = vly_udp_recv(p->rx, udp_pair_on_datagram, p);
+        if (err == 0 && p->n_got == 0) /* the error came first */
+            err = vly_udp_recv(p->rx, udp_pair_on_datagram, p);
+        assert_true(err == 0 || err == VLY_E_AGAIN);
+        udp_pair_assert_got(p, 0, 1);
+        udp_pair_free(p);
+    }
+}
+
 static void test_udp_open_says_what_is_wrong(void **state)
 {
     struct vly_udp *held = test_udp_open(AF_INET, VLY_IO_AUTO, 0);
@@ -266,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_udp_drops_are_counted),
         cmocka_unit_test(test_udp_recv_says_when_the_socket_is_drained),
         cmocka_unit_test(test_udp_empty_datagrams_are_passed_over),
+        cmocka_unit_test(test_udp_recv_takes_icmp_away),
         cmocka_unit_test(test_udp_open_says_what_is_wrong),
         cmocka_unit_test(test_udp_an_ipv6_wildcard_leaves_ipv4_alone),
         cmocka_unit_test(test_udp_check_route),

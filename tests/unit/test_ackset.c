@@ -277,6 +277,24 @@ static void test_ackset_every_is_scaled_over_batches(void **state)
     assert_true(is_due_now(&set));
 }
 
+/* Rule 2 again: four of the longest packets are 256 KiB, however many a quarter of a round trip
+ * brings; an ACK begins the count anew. */
+static void test_ackset_due_after_so_many_bytes(void **state)
+{
+    struct vly_ackset set;
+
+    (void)state;
+    vly_ackset_init(&set);
+    set.every_pkts = VLY_ACK_EVERY_MAX;
+    for (uint64_t pn = 0; pn < 8; pn++) {
+        add(&set, pn);
+        vly_ackset_add_bytes(&set, VLY_ACK_EVERY_BYTES / 4);
+        assert_int_equal(is_due_now(&set), pn % 4 == 3);
+        if (pn % 4 == 3)
+            vly_ackset_sent(&set);
+    }
+}
+
 static void test_ackset_fields(void **state)
 {
     struct vly_ackset set;
@@ -320,6 +338,7 @@ int main(void)
         cmocka_unit_test(test_ackset_every_quarter_of_a_round_trip),
         cmocka_unit_test(test_ackset_due_after_the_first_of_many),
         cmocka_unit_test(test_ackset_every_is_scaled_over_batches),
+        cmocka_unit_test(test_ackset_due_after_so_many_bytes),
         cmocka_unit_test(test_ackset_fields),
     };
 

@@ -223,6 +223,38 @@ static void test_conn_pmtud_entry_is_kept(void **state)
     pair_free(p);
 }
 
+/* Long packets vanish while short ones are acknowledged: no timeout tells, but the losses do. */
+static void test_conn_pmtud_black_hole(void **state)
+{
+    struct pair *p = start(&searching);
+    struct pair_side *s = &p->side[PAIR_CLIENT];
+    struct vly_conn *c = client(p);
+    uint64_t written = ENOUGH;
+    unsigned rounds = 0;
+
+    (void)state;
+    for (; c->stats.mtu_fall_backs == 0; rounds++) {
+        assert_true(rounds < 20);
+        written += pair_write_some(p, PAIR_CLIENT, 0, written, 1400, false);
+        pair_flush(p, PAIR_CLIENT);
+        vly_conn_ping(c);
+        pair_flush(p, PAIR_CLIENT);
+        for (size_t i = s->out_n; i > 0; i--)
+            if (s->out[i - 1].len > VLY_DATAGRAM_BASE)
+                pair_drop_nth(p, PAIR_CLIENT, i - 1);
+        pair_deliver(p, PAIR_CLIENT);
+        acknowledge(p);
+        pair_wait(p, VLY_MS(3));
+        pair_serve_deadline(p, PAIR_CLIENT);
+    }
+    assert_int_equal(c->stats.pto_count, 0);
+    assert_in_range(c->stats.lost_packets, VLY_PMTUD_LARGE_LOST, 2 * VLY_PMTUD_LARGE_LOST);
+    assert_int_equal(c->datagram_bytes, VLY_DATAGRAM_BASE);
+    pair_settle(p);
+    assert_int_equal(p->side[PAIR_SERVER].stream[0].bytes, written);
+    pair_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_conn_pmtud_off),
         cmocka_unit_test(test_conn_pmtud_peer_limit),
         cmocka_unit_test(test_conn_pmtud_entry_is_kept),
+        cmocka_unit_test(test_conn_pmtud_black_hole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

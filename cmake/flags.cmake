@@ -2,7 +2,7 @@
 option(VLY_WERROR "Treat warnings as errors" OFF)
 option(VLY_COVERAGE "Count the lines and branches of proto/ that the tests reach" OFF)
 option(VLY_FUZZ "Build the fuzzers with libFuzzer, and no other test (clang)" OFF)
-option(VLY_LTO "Optimise the programs across files when linking" OFF)
+option(VLY_LTO "Optimise the library across files when the programs are linked" OFF)
 set(VLY_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them")
 
 if(NOT CMAKE_BUILD_TYPE)
@@ -30,8 +30,4 @@ if(VLY_SANITIZE)
 endif()
 if(VLY_COVERAGE)
     add_link_options(--coverage)
-endif()
-# Objects are fat, so that only the programs pay for it, not each test (volley_program).
-if(VLY_LTO)
-    add_compile_options(-flto=auto -ffat-lto-objects)
 endif()

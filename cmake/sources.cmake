@@ -9,6 +9,9 @@ function(volley_library name)
         file(CONFIGURE OUTPUT ${sources} CONTENT "typedef int ${name}_is_empty;\n")
     endif()
     add_library(${name} STATIC ${sources})
+    if(VLY_LTO) # fat objects, so that only the programs pay for it, not each test (volley_program)
+        target_compile_options(${name} PRIVATE -flto=auto -ffat-lto-objects)
+    endif()
 endfunction()
 
 # Takes the files whose name without .c matches the pattern out of a library.

@@ -43,6 +43,12 @@ void vly_ackset_init(struct vly_ackset *set);
  * it is below what is remembered; the caller drops the packet on both (RULE 11). */
 VLY_MUST_USE int vly_ackset_test(const struct vly_ackset *set, uint64_t pn);
 
+/* Whether `pn` follows the largest number recorded. */
+static inline bool vly_ackset_is_next(const struct vly_ackset *set, uint64_t pn)
+{
+    return set->n > 0 && set->r[set->n - 1].end == pn;
+}
+
 /* Records `pn` (for which vly_ackset_test gave 0; asserted), received at `now_ns`, after the packet
  * has been processed (RULE 16). `counted`: it holds an eliciting frame. `srtt_ns`: current smoothed
  * RTT, 0 when unknown, for rule 2. An out-of-order `pn`, a new gap or CE asks for an ACK at once

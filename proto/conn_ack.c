@@ -19,30 +19,31 @@ struct ack_sum {
     bool undo;
     bool has_rtt;
     uint64_t rtt_ns;
+    /* Data of one stream in a row, acknowledged but not settled yet; len 0: none. */
+    uint64_t data_stream;
+    struct vly_send_piece data;
 };
 
-static int stream_lost(struct vly_stream *s, const struct vly_sent_item *item)
+static int data_lost(struct vly_stream *s, const struct vly_send_piece *piece)
 {
-    struct vly_send_piece piece = {item->offset, item->len, item->fin};
-    int err = s->send_state == VLY_SEND_OPEN ? vly_sendbuf_on_lost(&s->send, &piece) : 0;
+    int err = s->send_state == VLY_SEND_OPEN ? vly_sendbuf_on_lost(&s->send, piece) : 0;
 
     return err == VLY_E_LIMIT ? VLY_E_NOMEM : err; /* else data would be lost track of */
 }
 
-static int stream_acked(struct vly_conn *c, const struct vly_sent_item *item)
+static int data_acked(struct vly_conn *c, uint64_t stream, const struct vly_send_piece *piece)
 {
-    struct vly_stream *s = vly_streams_find(&c->streams, item->stream);
-    struct vly_send_piece piece = {item->offset, item->len, item->fin};
+    struct vly_stream *s = vly_streams_find(&c->streams, stream);
     uint64_t held;
     int err;
 
     if (s == NULL || s->send_state != VLY_SEND_OPEN)
         return 0;
     held = vly_sendbuf_held_bytes(&s->send);
-    err = vly_sendbuf_on_acked(&s->send, &piece);
+    err = vly_sendbuf_on_acked(&s->send, piece);
     if (err == VLY_E_LIMIT) { /* too scattered to note: it is sent once more */
         vly_streams_push(&c->streams, s);
-        return stream_lost(s, item);
+        return data_lost(s, piece);
     }
     if (err != 0)
         return err;
@@ -56,13 +57,19 @@ static int stream_acked(struct vly_conn *c, const struct vly_sent_item *item)
     return err;
 }
 
+static struct vly_send_piece piece_of(const struct vly_sent_item *item)
+{
+    return (struct vly_send_piece){item->offset, item->len, item->fin};
+}
+
 static int item_acked(struct vly_conn *c, const struct vly_sent_item *item)
 {
+    struct vly_send_piece piece = piece_of(item);
     struct vly_stream *s;
 
     switch ((enum vly_sent_kind)item->kind) {
     case VLY_ITEM_STREAM:
-        return stream_acked(c, item);
+        return data_acked(c, item->stream, &piece);
     case VLY_ITEM_RESET:
         s = vly_streams_find(&c->streams, item->stream);
         if (s != NULL && s->send_state == VLY_SEND_RESET) {
@@ -88,6 +95,7 @@ static int item_acked(struct vly_conn *c, const struct vly_sent_item *item)
 /* What a lost packet carried goes out again, if it still matters. */
 static int item_lost(struct vly_conn *c, const struct vly_sent_item *item)
 {
+    struct vly_send_piece piece = piece_of(item);
     struct vly_stream *s = NULL;
     int err = 0;
 
@@ -98,7 +106,7 @@ static int item_lost(struct vly_conn *c, const struct vly_sent_item *item)
     }
     switch ((enum vly_sent_kind)item->kind) {
     case VLY_ITEM_STREAM:
-        err = stream_lost(s, item);
+        err = data_lost(s, &piece);
         break;
     case VLY_ITEM_RESET:
         s->need_reset = s->send_state == VLY_SEND_RESET;
@@ -139,6 +147,35 @@ static int items_each(struct vly_conn *c, const struct vly_sent *sent,
     return 0;
 }
 
+/* Settles the data that was put together. */
+static int data_flush(struct vly_conn *c, struct ack_sum *sum)
+{
+    int err = sum->data.len > 0 ? data_acked(c, sum->data_stream, &sum->data) : 0;
+
+    sum->data.len = 0;
+    return err;
+}
+
+/* Packets in a row mostly carry data in a row: it is settled as one. */
+static int data_add(struct vly_conn *c, const struct vly_sent_item *item, struct ack_sum *sum)
+{
+    struct vly_send_piece *data = &sum->data;
+    int err;
+
+    if (data->len > 0 && item->stream == sum->data_stream && !data->fin &&
+        item->offset == data->offset + data->len) {
+        data->len += item->len;
+        data->fin = item->fin;
+        return 0;
+    }
+    err = data_flush(c, sum);
+    if (err != 0 || item->len == 0)
+        return err != 0 ? err : item_acked(c, item);
+    sum->data_stream = item->stream;
+    *data = piece_of(item);
+    return 0;
+}
+
 static int packet_acked(struct vly_conn *c, struct vly_sent *s, uint64_t pn, struct ack_sum *sum)
 {
     uint64_t abc[3] = {pn, s->bytes, sum->now_ns - s->sent_ns};
@@ -154,7 +191,10 @@ static int packet_acked(struct vly_conn *c, struct vly_sent *s, uint64_t pn, str
     vly_rate_on_acked(&c->rate, sum->now_ns, s->sent_ns, s->bytes, &s->rate);
     if (vly_loss_on_acked(&c->loss, s->sent_ns))
         vly_prr_end(&c->prr);
-    err = items_each(c, s, item_acked);
+    if (s->item.kind == VLY_ITEM_STREAM && s->item.next == 0)
+        err = data_add(c, &s->item, sum);
+    else
+        err = items_each(c, s, item_acked);
     vly_sentlog_settle(&c->log, s, VLY_SENT_ACKED);
     return err;
 }
@@ -427,6 +467,8 @@ int vly_conn_on_ack(struct vly_conn *c, const struct vly_ack *ack, uint64_t now_
         if (range.end <= c->log.oldest)
             break; /* they descend: the rest is settled */
         err = range_acked(c, range, &sum, code);
+        if (err == 0)
+            err = data_flush(c, &sum); /* the next range lies below */
         if (err != 0)
             return err;
     }

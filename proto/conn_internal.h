@@ -3,9 +3,9 @@
  *
  * conn.c lifecycle, timers, the application's calls; conn_state.c, conn_hello.c (client) and
  * conn_accept.c (server) set-up; conn_recv.c packets in;
- * conn_ack.c acknowledgement and loss; conn_send.c packets out; conn_seal.c their protection;
- * conn_path.c a new address of the client; conn_pmtud.c how long datagrams are; conn_close.c the
- * end.
+ * conn_ack.c acknowledgement and loss; conn_send.c packets out, conn_send_run.c many alike at once;
+ * conn_seal.c their protection; conn_path.c a new address of the client; conn_pmtud.c how long
+ * datagrams are; conn_close.c the end.
  */
 #ifndef VLY_PROTO_CONN_INTERNAL_H
 #define VLY_PROTO_CONN_INTERNAL_H
@@ -42,7 +42,7 @@ enum vly_transition {
 #define VLY_CLOSE_LINGER_NS VLY_MS(500)
 #define VLY_KEEPALIVE_NS VLY_S(15) /* RULE 8 */
 #define VLY_SKIP_MIN_PKTS 512u     /* SPEC 5.5 */
-#define VLY_FLOOR_EVERY_PKTS 32u
+#define VLY_FLOOR_EVERY_PKTS 128u
 #define VLY_UNSENT_MAX (512u << 10) /* bytes buffered ahead of what was sent, all streams */
 #define VLY_STREAM_ROOM_MIN \
     16384u /* what a stream may buffer though others fill the connection's share */
@@ -168,6 +168,8 @@ struct vly_conn {
 
     bool is_ready;
     struct vly_conn *ready_next;
+    bool holds_events; /* in the endpoint's list `received` */
+    struct vly_conn *received_next;
     struct vly_conn *closed_next;
     bool is_half_open; /* in the list of those in ACCEPTED */
     struct vly_conn *half_open_next, *half_open_prev;
@@ -261,6 +263,11 @@ struct vly_packet {
 };
 void vly_conn_on_packet(struct vly_conn *c, const struct vly_packet *p);
 
+/* conn_recv_run.c: `n` packets that were opened by vly_conn_open_run, in the order they came; those
+ * that did not verify are passed over. `like` tells what they have in common. */
+void vly_conn_recv_run(struct vly_conn *c, const struct vly_packet *like,
+                       const struct vly_aead_job *jobs, size_t n);
+
 /* conn_ack.c. Errors: a close code in *code with VLY_E_PROTOCOL, or VLY_E_NOMEM. */
 VLY_MUST_USE int vly_conn_on_ack(struct vly_conn *c, const struct vly_ack *ack, uint64_t now_ns,
                                  uint64_t *code);
@@ -306,6 +313,21 @@ void vly_conn_pmtud_refused(struct vly_conn *c, size_t bytes, uint64_t now_ns);
 /* conn_send.c: appends datagrams to `b` (empty at first); false when nothing was. */
 bool vly_conn_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns);
 
+/* What conn_send_run.c needs too: how many bytes the window lets go (RULE 26), at which rate (0:
+ * any), up to where credit lets new data of a stream go, and whether packet `pn` should carry
+ * FLOOR. */
+uint64_t vly_conn_window_room(const struct vly_conn *c);
+uint64_t vly_conn_pacing_rate(const struct vly_conn *c);
+uint64_t vly_conn_stream_max_end(const struct vly_conn *c, const struct vly_stream *s);
+bool vly_conn_floor_is_due(const struct vly_conn *c, uint64_t pn);
+/* Counted packets of so many bytes together were recorded. */
+void vly_conn_counted_sent(struct vly_conn *c, uint32_t bytes, uint64_t now_ns);
+
+/* conn_send_run.c: appends packets of one stream's data to the bytes of `b`, as many as can go at
+ * once, each `datagram_bytes` long; the caller counts them in `b`. Returns how many; 0: the next
+ * packet is of another kind. */
+unsigned vly_conn_send_run(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns);
+
 /* conn_seal.c */
 /* The handshake is over, or there is none: makes the keys of both directions and frees it. Returns
  * 0 or VLY_E_NOMEM. */
@@ -320,6 +342,9 @@ VLY_MUST_USE int vly_conn_begin_packet(struct vly_conn *c, struct vly_data_heade
 void vly_conn_seal_later(struct vly_conn *c, uint64_t pn, struct vly_wr *w, struct vly_span lent);
 /* Seals all of those, in one call. */
 void vly_conn_seal(struct vly_conn *c);
+/* Opens packets of the present keys in one call; sets each one's `ok`. The forgeries among them
+ * leave nothing but their count (RULE 9); too many of them end the connection. */
+void vly_conn_open_run(struct vly_conn *c, struct vly_aead_job *jobs, size_t n, uint64_t now_ns);
 /* Opens a packet of `len` bytes without its tag, where it stands. False: a forgery, of which
  * nothing but its count remains (RULE 9), or the connection has ended for it. */
 bool vly_conn_open(struct vly_conn *c, const struct vly_data_header *h, uint8_t *pkt, size_t len,

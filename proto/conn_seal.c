@@ -97,6 +97,16 @@ static uint64_t keep_old_ns(const struct vly_conn *c)
     return KEEP_OLD_PTOS * vly_loss_pto_ns(&c->loss, &c->rtt, max_delay_ns);
 }
 
+void vly_conn_open_run(struct vly_conn *c, struct vly_aead_job *jobs, size_t n, uint64_t now_ns)
+{
+    int err = vly_recv_keys_open_run(c->recv_keys, jobs, n);
+
+    for (size_t i = 0; i < n; i++)
+        c->stats.dropped_received += !jobs[i].ok;
+    if (err == VLY_E_LIMIT) /* RULE 13 */
+        vly_conn_fail(c, VLY_E_LIMIT, VLY_CLOSE_AEAD_LIMIT, now_ns);
+}
+
 bool vly_conn_open(struct vly_conn *c, const struct vly_data_header *h, uint8_t *pkt, size_t len,
                    uint64_t now_ns)
 {

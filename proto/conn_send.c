@@ -40,18 +40,23 @@ static bool has_content(const struct vly_conn *c)
            c->streams.queue_head != NULL;
 }
 
-/* RULE 26: at most the window in flight, probes aside. With nothing in flight no ACK would ever
- * come. */
-static bool window_allows(const struct vly_conn *c)
+/* RULE 26 */
+uint64_t vly_conn_window_room(const struct vly_conn *c)
 {
-    if (c->probes > 0 || c->log.in_flight_bytes == 0)
-        return true;
     if (c->prr.active)
-        return c->prr.allowance_bytes >= c->datagram_bytes;
-    return c->log.in_flight_bytes + c->datagram_bytes <= c->cc.cwnd_bytes;
+        return c->prr.allowance_bytes;
+    return c->cc.cwnd_bytes > c->log.in_flight_bytes ? c->cc.cwnd_bytes - c->log.in_flight_bytes
+                                                     : 0;
 }
 
-static uint64_t pacing_rate(const struct vly_conn *c)
+/* Probes may always go, and with nothing in flight no ACK would ever come. */
+static bool window_allows(const struct vly_conn *c)
+{
+    return c->probes > 0 || c->log.in_flight_bytes == 0 ||
+           vly_conn_window_room(c) >= c->datagram_bytes;
+}
+
+uint64_t vly_conn_pacing_rate(const struct vly_conn *c)
 {
     uint64_t rate = vly_cc_pacing_bytes_per_s(&c->cc, c->rtt.has_sample ? c->rtt.smoothed_ns : 0,
                                               c->rtt.min_ns);
@@ -65,7 +70,7 @@ static uint64_t pacing_rate(const struct vly_conn *c)
 /* Sets when to go on if not now. */
 static bool pacing_allows(struct vly_conn *c, uint64_t now_ns)
 {
-    uint64_t rate = pacing_rate(c);
+    uint64_t rate = vly_conn_pacing_rate(c);
     uint64_t quantum;
 
     if (c->probes > 0 ||
@@ -163,8 +168,7 @@ static bool write_stream_control(struct vly_conn *c, struct vly_stream *s, struc
     return !vly_stream_has_control(s);
 }
 
-/* Up to where credit lets new data of the stream go. */
-static uint64_t stream_max_end(const struct vly_conn *c, const struct vly_stream *s)
+uint64_t vly_conn_stream_max_end(const struct vly_conn *c, const struct vly_stream *s)
 {
     uint64_t by_stream = c->sh->config.first_offset + s->send_credit.limit_bytes;
     uint64_t by_conn = s->send.sent_end + vly_flow_send_room(&c->send_credit);
@@ -205,7 +209,7 @@ static bool write_stream_data(struct vly_conn *c, struct vly_stream *s, struct b
 
     if (!item_room(c, b))
         return false;
-    if (!vly_sendbuf_peek(&s->send, stream_max_end(c, s), room, &piece)) {
+    if (!vly_sendbuf_peek(&s->send, vly_conn_stream_max_end(c, s), room, &piece)) {
         c->flow_blocked |= vly_sendbuf_has_pending(&s->send);
         return true;
     }
@@ -331,13 +335,22 @@ static bool write_path_response(struct vly_conn *c, struct build *b)
     return true;
 }
 
-/* SPEC 4.3: so that the receiver can forget. */
-static void write_floor(struct vly_conn *c, struct build *b, uint64_t pn)
+bool vly_conn_floor_is_due(const struct vly_conn *c, uint64_t pn)
 {
-    if (!b->counted || pn - c->floor_pn < VLY_FLOOR_EVERY_PKTS || c->log.oldest <= c->floor_sent ||
-        vly_wr_room(&b->w) < 9)
-        return;
+    return pn - c->floor_pn >= VLY_FLOOR_EVERY_PKTS && c->log.oldest > c->floor_sent;
+}
+
+/* SPEC 4.3: so that the receiver can forget. Stands before the data, which leaves no room. */
+static bool write_floor(struct vly_conn *c, struct build *b)
+{
+    if (!vly_conn_floor_is_due(c, c->log.next) || vly_wr_room(&b->w) < 9)
+        return false;
     vly_frame_floor_encode(&b->w, c->log.oldest);
+    return true;
+}
+
+static void floor_sent(struct vly_conn *c, struct build *b, uint64_t pn)
+{
     b->frames_sent[VLY_FRAME_FLOOR]++;
     c->floor_pn = pn;
     c->floor_sent = c->log.oldest;
@@ -362,6 +375,19 @@ static void maybe_skip(struct vly_conn *c, uint64_t now_ns)
     c->skip_at_pn = c->log.next + spacing + r % spacing;
 }
 
+void vly_conn_counted_sent(struct vly_conn *c, uint32_t bytes, uint64_t now_ns)
+{
+    c->loss.last_counted_ns = now_ns;
+    c->cc.ops->on_sent(&c->cc, now_ns, bytes);
+    vly_pacer_on_sent(&c->pacer, bytes);
+    if (c->prr.active)
+        vly_prr_on_sent(&c->prr, bytes);
+    if (c->unanswered_ns == VLY_NEVER)
+        c->unanswered_ns = now_ns;
+    if (c->log.in_flight_bytes > c->stats.in_flight_max_bytes)
+        c->stats.in_flight_max_bytes = c->log.in_flight_bytes;
+}
+
 /* The packet is complete: gives it its entry in the log. */
 static void packet_record(struct vly_conn *c, const struct build *b, uint32_t bytes)
 {
@@ -378,15 +404,7 @@ static void packet_record(struct vly_conn *c, const struct build *b, uint32_t by
     s->ect = !c->ecn.off;
     c->stats.retransmits += b->repeats ? 1 : 0;
     vly_rate_on_sent(&c->rate, b->now_ns, in_flight, &s->rate);
-    c->loss.last_counted_ns = b->now_ns;
-    c->cc.ops->on_sent(&c->cc, b->now_ns, bytes);
-    vly_pacer_on_sent(&c->pacer, bytes);
-    if (c->prr.active)
-        vly_prr_on_sent(&c->prr, bytes);
-    if (c->unanswered_ns == VLY_NEVER)
-        c->unanswered_ns = b->now_ns;
-    if (c->log.in_flight_bytes > c->stats.in_flight_max_bytes)
-        c->stats.in_flight_max_bytes = c->log.in_flight_bytes;
+    vly_conn_counted_sent(c, bytes, b->now_ns);
     if (c->probes > 0) {
         c->probes--;
         c->stats.probes_sent++;
@@ -427,7 +445,7 @@ static bool packet_begin(struct vly_conn *c, uint64_t now_ns, struct vly_data_he
 static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool may_count,
                            struct build *b)
 {
-    bool ack_written, answered;
+    bool ack_written, answered, floor_written = false;
     struct vly_data_header header;
 
     b->n_items = 0;
@@ -442,6 +460,7 @@ static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool 
     ack_written = write_ack(c, b);
     answered = write_path_response(c, b);
     if (may_count) {
+        floor_written = write_floor(c, b);
         write_conn_control(c, b);
         write_streams(c, b);
         if (!b->counted && c->probes > 0)
@@ -449,7 +468,8 @@ static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool 
     }
     if (!b->counted && !ack_written && !answered)
         return 0;
-    write_floor(c, b, header.pn);
+    if (floor_written)
+        floor_sent(c, b, header.pn);
     packet_fill_up(c, b);
     if (ack_written) {
         vly_ackset_sent(&c->ackset);
@@ -464,12 +484,13 @@ static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool 
 
 /* ---- batches ---- */
 
-static void batch_add(struct vly_batch *b, size_t len)
+/* `n` packets more, of `each` bytes. */
+static void batch_add(struct vly_batch *b, size_t each, unsigned n)
 {
-    b->n++;
-    b->len += len;
-    if (b->n == 1)
-        b->segment_bytes = len;
+    if (b->n == 0)
+        b->segment_bytes = each;
+    b->n += n;
+    b->len += n * each;
 }
 
 /* Puts the time since sending last stopped down to its cause. */
@@ -538,8 +559,14 @@ static bool send_data(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     while (b->n < max && b->len + c->datagram_bytes <= sizeof(b->data)) {
         bool may_count = may_count_now(c, now_ns, &why);
         bool ack_due = vly_ackset_due_ns(&c->ackset, c->sh->config.max_ack_delay_ns) <= now_ns;
+        unsigned run = may_count ? vly_conn_send_run(c, b, now_ns) : 0;
         size_t len = 0;
 
+        if (run > 0) {
+            blocked_end(c, now_ns);
+            batch_add(b, c->datagram_bytes, run);
+            continue;
+        }
         if (may_count || ack_due || c->path_response_pending)
             len = packet_build(c, b->data + b->len, c->datagram_bytes, may_count, &build);
         if (build.counted)
@@ -550,7 +577,7 @@ static bool send_data(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
             stopped = true;
             break;
         }
-        batch_add(b, len);
+        batch_add(b, len, 1);
         if (len < c->datagram_bytes)
             break;
     }
@@ -572,7 +599,7 @@ static void handshake_packet_done(struct vly_conn *c, struct vly_batch *b, const
 
     assert(!w->failed);
     vly_seal_one(c->sh->crypto->plain, NULL, 0, b->data, len, len);
-    batch_add(b, len + VLY_TAG_BYTES);
+    batch_add(b, len + VLY_TAG_BYTES, 1);
     c->stats.packets_sent++;
     c->stats.bytes_sent += b->len;
 }
@@ -629,7 +656,7 @@ static bool send_close(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     vly_conn_write_close(c, &w);
     vly_conn_seal_later(c, header.pn, &w, (struct vly_span){0});
     vly_conn_seal(c);
-    batch_add(b, vly_wr_len(&w));
+    batch_add(b, vly_wr_len(&w), 1);
     if (c->close_due_ns == VLY_NEVER && c->close_sent < 3)
         c->close_due_ns = c->close_until_ns - VLY_CLOSE_LINGER_NS + (VLY_MS(50) << c->close_sent++);
     return true;

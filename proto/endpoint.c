@@ -125,8 +125,11 @@ void vly_endpoint_drop(struct vly_endpoint *ep, struct vly_conn *c)
     vly_events_forget(&ep->sh, c);
     vly_conntab_remove(&ep->conns, c);
     ep->n_clients -= c->role == VLY_CLIENT;
-    if (ep->last_received == c)
-        ep->last_received = NULL;
+    for (struct vly_conn **at = &ep->received; *at != NULL; at = &(*at)->received_next)
+        if (*at == c) {
+            *at = c->received_next;
+            break;
+        }
     vly_conn_free(c);
 }
 
@@ -199,17 +202,35 @@ void vly_endpoint_release(struct vly_endpoint *ep, struct vly_conn *c)
 /* What the events of the last verb pointed to is given back. */
 static void verb_begin(struct vly_endpoint *ep)
 {
-    if (ep->last_received != NULL)
-        vly_conn_release_buffers(ep->last_received);
-    ep->last_received = NULL;
+    struct vly_conn *c;
+
+    while ((c = ep->received) != NULL) {
+        ep->received = c->received_next;
+        c->holds_events = false;
+        vly_conn_release_buffers(c);
+    }
+}
+
+void vly_endpoint_holds_events(struct vly_endpoint *ep, struct vly_conn *c)
+{
+    if (c->holds_events)
+        return;
+    c->holds_events = true;
+    c->received_next = ep->received;
+    ep->received = c;
+}
+
+void vly_endpoint_recv_run(struct vly_endpoint *ep, const struct vly_datagram *d, size_t n,
+                           uint64_t now_ns)
+{
+    verb_begin(ep);
+    for (size_t i = 0; i < n;)
+        i += vly_endpoint_dispatch(ep, d + i, n - i, now_ns);
 }
 
 void vly_endpoint_recv(struct vly_endpoint *ep, const struct vly_datagram *d, uint64_t now_ns)
 {
-    verb_begin(ep);
-    if (d->len < VLY_DATAGRAM_MIN || d->len > VLY_DATAGRAM_MAX ||
-        !vly_endpoint_dispatch(ep, d, now_ns))
-        ep->stats.datagrams_dropped++;
+    vly_endpoint_recv_run(ep, d, 1, now_ns);
 }
 
 /* ---- the other verbs ---- */
@@ -281,12 +302,15 @@ void vly_endpoint_on_deadline(struct vly_endpoint *ep, uint64_t now_ns)
 
 static void event_fill(struct vly_event *out, const struct vly_queued_event *ev)
 {
-    memset(out, 0, offsetof(struct vly_event, reason) + 1);
     out->type = ev->type;
     out->conn = ev->conn;
     out->stream = ev->stream;
     out->offset = ev->offset;
     out->data = ev->data;
+    out->err = 0;
+    out->app_code = false;
+    out->code = 0;
+    out->reason[0] = '\0';
     if (ev->type == VLY_EV_STREAM_RESET || ev->type == VLY_EV_STREAM_STOPPED ||
         ev->type == VLY_EV_TURNED_AWAY)
         out->code = ev->offset;

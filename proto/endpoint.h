@@ -1,7 +1,7 @@
 /*
  * endpoint - all connections behind one socket: the five verbs of the engine.
  *
- *     recv(datagram)      a datagram arrived
+ *     recv(datagram)      a datagram arrived, or a run of them
  *     send(batch)         what is to go out, as equal-sized datagrams to one address
  *     deadline()          when time alone will change something
  *     on_deadline(now)    that time has come
@@ -84,6 +84,10 @@ VLY_MUST_USE int vly_endpoint_connect(struct vly_endpoint *ep, const struct vly_
 void vly_endpoint_release(struct vly_endpoint *ep, struct vly_conn *c);
 
 void vly_endpoint_recv(struct vly_endpoint *ep, const struct vly_datagram *d, uint64_t now_ns);
+/* The same for `n` datagrams in the order they came, as one verb: their bytes must stay until the
+ * events are drained. */
+void vly_endpoint_recv_run(struct vly_endpoint *ep, const struct vly_datagram *d, size_t n,
+                           uint64_t now_ns);
 /* Fills `b`; returns false when there is nothing to send now. */
 bool vly_endpoint_send(struct vly_endpoint *ep, struct vly_batch *b, uint64_t now_ns);
 /* The host refuses to send datagrams of so many bytes, one of the batch of connection `cid` among

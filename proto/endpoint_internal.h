@@ -16,8 +16,8 @@ struct vly_endpoint {
     char application[VLY_APPLICATION_MAX + 1];
     struct vly_conntab conns;
     struct vly_cookie_keys cookies;
-    uint8_t id_key[32];             /* server: ids and reset tokens are derived with it */
-    struct vly_conn *last_received; /* holds what its events point to */
+    uint8_t id_key[32];        /* server: ids and reset tokens are derived with it */
+    struct vly_conn *received; /* those that hold what events point to, by received_next */
     uint64_t answers_since_ns;
     unsigned answers;
     struct vly_endpoint_stats stats;
@@ -30,9 +30,13 @@ VLY_MUST_USE int vly_endpoint_add(struct vly_endpoint *ep, enum vly_role role,
 /* Forgets and frees it: one that the application does not know, or has released. */
 void vly_endpoint_drop(struct vly_endpoint *ep, struct vly_conn *c);
 
-/* endpoint_recv.c: hands a datagram of legal size to whom it concerns; false when nobody could use
- * it. */
-bool vly_endpoint_dispatch(struct vly_endpoint *ep, const struct vly_datagram *d, uint64_t now_ns);
+/* The connection took a packet: what its events point to is given back at the next verb. */
+void vly_endpoint_holds_events(struct vly_endpoint *ep, struct vly_conn *c);
+
+/* endpoint_recv.c: hands the first of `n` datagrams to whom it concerns, with those behind it that
+ * belong together. Returns how many, at least one; counts those that nobody could use. */
+size_t vly_endpoint_dispatch(struct vly_endpoint *ep, const struct vly_datagram *d, size_t n,
+                             uint64_t now_ns);
 
 /* Whether a handshake packet arrived undamaged. */
 bool vly_endpoint_open_plain(const struct vly_endpoint *ep, const struct vly_datagram *d);

@@ -117,51 +117,102 @@ static bool on_unknown(struct vly_endpoint *ep, const struct vly_datagram *d, ui
     return false;
 }
 
-static bool on_data(struct vly_endpoint *ep, const struct vly_datagram *d, uint64_t now_ns)
+/* How many of the datagrams, the first one included, are of the same kind, for the same connection
+ * and from the same place. */
+static size_t run_length(const struct vly_datagram *d, size_t n)
 {
-    struct vly_data_header h;
-    size_t len = d->len - VLY_TAG_BYTES;
-    const struct vly_addr *elsewhere;
-    struct vly_conn *c;
-    struct vly_packet p;
+    size_t i = 1;
 
-    if (vly_data_header_decode(&h, (struct vly_span){d->data, len}) != 0)
-        return false;
-    c = vly_conntab_find(&ep->conns, h.cid);
-    if (c == NULL) {
-        vly_answer_unknown(ep, d, h.cid, now_ns);
-        return false;
+    while (i < n && i < VLY_BATCH_PKTS && d[i].len > VLY_DATA_HEADER_BYTES + VLY_TAG_BYTES &&
+           d[i].len <= VLY_DATAGRAM_MAX && d[i].ecn == d->ecn &&
+           memcmp(d[i].data, d->data, 1 + sizeof(uint64_t)) == 0 &&
+           (d[i].from == d->from || vly_addr_equal(d[i].from, d->from)))
+        i++;
+    return i;
+}
+
+/* Packets of the present keys, opened together. Returns how many verified. */
+static size_t open_run(struct vly_conn *c, const struct vly_datagram *d, size_t n,
+                       const struct vly_packet *like)
+{
+    struct vly_aead_job jobs[VLY_BATCH_PKTS];
+    size_t n_ok = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *text = d[i].data + VLY_DATA_HEADER_BYTES;
+
+        jobs[i] = (struct vly_aead_job){
+            .number = vly_load_u64(text - sizeof(uint64_t)),
+            .head = d[i].data,
+            .head_bytes = VLY_DATA_HEADER_BYTES,
+            .in = text,
+            .len = d[i].len - VLY_DATA_HEADER_BYTES - VLY_TAG_BYTES,
+            .out = text,
+        };
     }
-    if (c->recv_keys == NULL || c->state == VLY_STATE_CLOSED)
+    vly_conn_open_run(c, jobs, n, like->now_ns);
+    for (size_t i = 0; i < n; i++)
+        n_ok += jobs[i].ok;
+    vly_conn_recv_run(c, like, jobs, n);
+    return n_ok;
+}
+
+/* One packet, perhaps of other keys than the present ones. */
+static bool open_one(struct vly_conn *c, const struct vly_datagram *d,
+                     const struct vly_data_header *h, struct vly_packet *p)
+{
+    size_t len = d->len - VLY_TAG_BYTES;
+
+    if (!vly_conn_open(c, h, d->data, len, p->now_ns))
         return false;
-    elsewhere = vly_addr_equal(&c->peer, d->from) ? NULL : d->from;
-    if (elsewhere != NULL && !vly_conn_path_admits(c, elsewhere))
-        return false;
-    if (!vly_conn_open(c, &h, d->data, len, now_ns)) {
-        if (c->state == VLY_STATE_CLOSED)
-            vly_ready_push(&ep->sh, c);
-        return false;
-    }
-    p = (struct vly_packet){
-        .pn = h.pn,
-        .frames = {d->data + VLY_DATA_HEADER_BYTES, len - VLY_DATA_HEADER_BYTES},
-        .ecn = d->ecn,
-        .bytes = (uint32_t)d->len,
-        .elsewhere = elsewhere,
-        .now_ns = now_ns,
-    };
-    vly_conn_on_packet(c, &p);
-    ep->last_received = c;
-    vly_ready_push(&ep->sh, c);
+    p->pn = h->pn;
+    p->frames = (struct vly_span){d->data + VLY_DATA_HEADER_BYTES, len - VLY_DATA_HEADER_BYTES};
+    p->bytes = (uint32_t)d->len;
+    vly_conn_on_packet(c, p);
     return true;
 }
 
-bool vly_endpoint_dispatch(struct vly_endpoint *ep, const struct vly_datagram *d, uint64_t now_ns)
+/* Takes as many of the datagrams as belong together; returns how many, and in *used how many of
+ * those were of use. */
+static size_t on_data(struct vly_endpoint *ep, const struct vly_datagram *d, size_t n,
+                      uint64_t now_ns, size_t *used)
+{
+    struct vly_packet p = {.ecn = d->ecn, .now_ns = now_ns};
+    struct vly_data_header h;
+    struct vly_conn *c;
+
+    *used = 0;
+    if (vly_data_header_decode(&h, (struct vly_span){d->data, d->len - VLY_TAG_BYTES}) != 0)
+        return 1;
+    c = vly_conntab_find(&ep->conns, h.cid);
+    if (c == NULL) {
+        vly_answer_unknown(ep, d, h.cid, now_ns);
+        return 1;
+    }
+    if (c->recv_keys == NULL || c->state == VLY_STATE_CLOSED)
+        return 1;
+    p.elsewhere = vly_addr_equal(&c->peer, d->from) ? NULL : d->from;
+    if (p.elsewhere != NULL && !vly_conn_path_admits(c, p.elsewhere))
+        return 1;
+    /* Where one packet may change what holds for the next, each is looked at by itself. */
+    n = p.elsewhere == NULL && vly_recv_keys_is_present(c->recv_keys, h.key_phase)
+            ? run_length(d, n)
+            : 1;
+    if (n > 1)
+        *used = open_run(c, d, n, &p);
+    else
+        *used = open_one(c, d, &h, &p);
+    if (*used > 0)
+        vly_endpoint_holds_events(ep, c);
+    if (*used > 0 || c->state == VLY_STATE_CLOSED)
+        vly_ready_push(&ep->sh, c);
+    return n;
+}
+
+/* Any other packet; false when nobody could use it. */
+static bool on_other(struct vly_endpoint *ep, const struct vly_datagram *d, uint64_t now_ns)
 {
     switch (d->data[0]) {
-    case VLY_PACKET_DATA:
-    case VLY_PACKET_DATA | VLY_KEY_PHASE_BIT:
-        return on_data(ep, d, now_ns);
     case VLY_PACKET_HELLO:
         return vly_endpoint_on_hello(ep, d, now_ns);
     case VLY_PACKET_RETRY:
@@ -179,4 +230,19 @@ bool vly_endpoint_dispatch(struct vly_endpoint *ep, const struct vly_datagram *d
     default:
         return false;
     }
+}
+
+size_t vly_endpoint_dispatch(struct vly_endpoint *ep, const struct vly_datagram *d, size_t n,
+                             uint64_t now_ns)
+{
+    size_t taken = 1, used;
+
+    if (d->len < VLY_DATAGRAM_MIN || d->len > VLY_DATAGRAM_MAX)
+        used = 0;
+    else if ((d->data[0] & ~VLY_KEY_PHASE_BIT) == VLY_PACKET_DATA)
+        taken = on_data(ep, d, n, now_ns, &used);
+    else
+        used = on_other(ep, d, now_ns);
+    ep->stats.datagrams_dropped += taken - used;
+    return taken;
 }

@@ -197,7 +197,7 @@ int vly_send_keys_for(struct vly_send_keys *k, uint64_t pn, bool *phase)
         else if (used_pkts >= 2 * k->start.update_pkts)
             err = VLY_E_LIMIT;
     }
-    *phase = (k->generation & 1) != 0;
+    *phase = vly_send_keys_phase(k);
     return err;
 }
 
@@ -252,7 +252,7 @@ static int recv_update(struct vly_recv_keys *k, uint64_t pn, uint64_t old_until_
 /* The keys that packet `pn` is tried with. */
 static struct vly_generation *recv_pick(struct vly_recv_keys *k, uint64_t pn, bool phase)
 {
-    if (phase == ((k->generation & 1) != 0))
+    if (vly_recv_keys_is_present(k, phase))
         return &k->now;
     return k->old.keys != NULL && pn < k->lowest_pn ? &k->old : &k->next;
 }
@@ -276,6 +276,20 @@ int vly_recv_keys_open(struct vly_recv_keys *k, struct vly_aead_job *job, bool p
     if (g == &k->now && job->number < k->lowest_pn)
         k->lowest_pn = job->number;
     return 0;
+}
+
+int vly_recv_keys_open_run(struct vly_recv_keys *k, struct vly_aead_job *jobs, size_t n)
+{
+    int err = 0;
+
+    k->start.suite->open(k->now.keys, jobs, n);
+    for (size_t i = 0; i < n; i++) {
+        if (!jobs[i].ok)
+            err = on_forgery(k) == VLY_E_LIMIT ? VLY_E_LIMIT : err;
+        else if (jobs[i].number < k->lowest_pn)
+            k->lowest_pn = jobs[i].number;
+    }
+    return err;
 }
 
 void vly_recv_keys_on_ack_sent(struct vly_recv_keys *k, uint64_t largest_pn)

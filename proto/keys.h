@@ -84,6 +84,15 @@ static inline bool vly_send_keys_wants_ack(const struct vly_send_keys *k, uint64
 {
     return !k->acked && pn - k->first_pn >= k->start.update_pkts / 2;
 }
+/* How many packets from `pn` on belong to the present generation for certain, whatever comes. */
+static inline uint64_t vly_send_keys_left(const struct vly_send_keys *k, uint64_t pn)
+{
+    return vly_send_keys_is_due(k, pn) ? 0 : k->start.update_pkts - (pn - k->first_pn);
+}
+static inline bool vly_send_keys_phase(const struct vly_send_keys *k)
+{
+    return (k->generation & 1) != 0;
+}
 /* Whether `pn` is the last number that the present key may seal. */
 static inline bool vly_send_keys_is_last(const struct vly_send_keys *k, uint64_t pn)
 {
@@ -102,6 +111,15 @@ void vly_send_keys_seal(struct vly_send_keys *k, struct vly_aead_job *jobs, size
  * update old packets are still read, 3 PTO. */
 VLY_MUST_USE int vly_recv_keys_open(struct vly_recv_keys *k, struct vly_aead_job *job, bool phase,
                                     uint64_t now_ns, uint64_t keep_old_ns);
+/* Whether a packet of that phase is of the present keys for certain. */
+static inline bool vly_recv_keys_is_present(const struct vly_recv_keys *k, bool phase)
+{
+    return phase == ((k->generation & 1) != 0);
+}
+/* Opens packets that are; sets each one's `ok`. Returns 0; or VLY_E_LIMIT after a forgery too many
+ * (RULE 13). */
+VLY_MUST_USE int vly_recv_keys_open_run(struct vly_recv_keys *k, struct vly_aead_job *jobs,
+                                        size_t n);
 /* An ACK that covers `largest_pn` was sent. */
 void vly_recv_keys_on_ack_sent(struct vly_recv_keys *k, uint64_t largest_pn);
 

@@ -255,6 +255,14 @@ int vly_recvbuf_insert(struct vly_recvbuf *b, uint64_t offset, struct vly_span d
     return 0;
 }
 
+void vly_recvbuf_append(struct vly_recvbuf *b, size_t len)
+{
+    assert(b->have.n == 0 && vly_recvbuf_is_next(b, b->frontier));
+    fresh_clear(b);
+    b->frontier += len;
+    b->highest = b->next = b->frontier;
+}
+
 static struct vly_recv_piece frame_piece(const struct vly_recvbuf *b, uint64_t begin, uint64_t end)
 {
     return (struct vly_recv_piece){begin,

@@ -54,6 +54,13 @@ VLY_MUST_USE int vly_recvbuf_set_order(struct vly_recvbuf *b, enum vly_order ord
  * false, before the next insert and while `data` is still there: the buffer borrows it. */
 VLY_MUST_USE int vly_recvbuf_insert(struct vly_recvbuf *b, uint64_t offset, struct vly_span data,
                                     bool fin);
+/* Whether data at `offset` is the next, and nothing else is waited for or known to come. */
+static inline bool vly_recvbuf_is_next(const struct vly_recvbuf *b, uint64_t offset)
+{
+    return offset == b->frontier && offset == b->highest && b->final_bytes == UINT64_MAX;
+}
+/* Takes `len` bytes that are the next; they are handed on at once. */
+void vly_recvbuf_append(struct vly_recvbuf *b, size_t len);
 /* A part of the stream to hand to the application. */
 struct vly_recv_piece {
     uint64_t offset;

@@ -194,11 +194,35 @@ bool vly_sendbuf_peek(const struct vly_sendbuf *b, uint64_t max_end, size_t max_
     return true;
 }
 
+struct vly_span vly_sendbuf_lend(const struct vly_sendbuf *b, uint64_t offset, size_t len,
+                                 uint8_t *dst)
+{
+    struct vly_span last = {0};
+
+    while (len > 0) {
+        size_t room;
+        const uint8_t *src = byte_at(b, offset, &room);
+
+        if (last.len > 0)
+            memcpy(dst, last.data, last.len);
+        dst += last.len;
+        last = (struct vly_span){src, room < len ? room : len};
+        offset += last.len;
+        len -= last.len;
+    }
+    return last;
+}
+
+void vly_sendbuf_sent(struct vly_sendbuf *b, uint64_t end)
+{
+    vly_rangeset_trim(&b->pending, end);
+    b->sent_end = vly_max_u64(b->sent_end, end);
+}
+
 struct vly_span vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_piece *piece,
                                  uint8_t *dst)
 {
     uint64_t end = piece->offset + piece->len;
-    struct vly_span last = {0};
 
     assert(piece->offset >= b->base && end <= b->end);
     assert(!piece->fin || (b->fin && end == b->end));
@@ -206,22 +230,11 @@ struct vly_span vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_pi
         /* It is the oldest, as peek gave it. */
         assert(b->pending.n > 0 && b->pending.r[0].begin == piece->offset);
         assert(b->pending.r[0].end >= end);
-        vly_rangeset_trim(&b->pending, end);
+        vly_sendbuf_sent(b, end);
     }
-    for (uint64_t at = piece->offset; at < end;) {
-        size_t room;
-        const uint8_t *src = byte_at(b, at, &room);
-
-        if (last.len > 0)
-            memcpy(dst, last.data, last.len);
-        dst += last.len;
-        last = (struct vly_span){src, (size_t)vly_min_u64(room, end - at)};
-        at += last.len;
-    }
-    b->sent_end = vly_max_u64(b->sent_end, end);
     if (piece->fin)
         b->fin_pending = false;
-    return last;
+    return vly_sendbuf_lend(b, piece->offset, piece->len, dst);
 }
 
 /* Acknowledged up to `base` and, with what was acknowledged ahead of it, perhaps beyond. */

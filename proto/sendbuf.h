@@ -64,6 +64,11 @@ bool vly_sendbuf_peek(const struct vly_sendbuf *b, uint64_t max_end, size_t max_
  * `dst`. */
 struct vly_span vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_piece *piece,
                                  uint8_t *dst);
+/* For whoever takes many pieces in a row: the same without taking [offset, offset + len) off, which
+ * vly_sendbuf_sent does for all up to `end`. */
+struct vly_span vly_sendbuf_lend(const struct vly_sendbuf *b, uint64_t offset, size_t len,
+                                 uint8_t *dst);
+void vly_sendbuf_sent(struct vly_sendbuf *b, uint64_t end);
 /* The piece was acknowledged. Returns 0 or the range set's error (then nothing changed). */
 VLY_MUST_USE int vly_sendbuf_on_acked(struct vly_sendbuf *b, const struct vly_send_piece *piece);
 /* The piece was lost: what of it is not acknowledged is pending again. */

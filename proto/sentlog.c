@@ -121,6 +121,23 @@ struct vly_sent *vly_sentlog_append(struct vly_sentlog *log, enum vly_sent_state
     return s;
 }
 
+struct vly_sent *vly_sentlog_append_like(struct vly_sentlog *log, const struct vly_sent *like)
+{
+    struct vly_sent *s;
+
+    assert(log->next - log->oldest < log->cap && like->state == VLY_SENT_IN_FLIGHT);
+    s = slot(log, log->next++);
+    *s = *like;
+    log->in_flight_bytes += like->bytes;
+    log->in_flight_pkts++;
+    return s;
+}
+
+uint64_t vly_sentlog_room(const struct vly_sentlog *log)
+{
+    return log->cap - (log->next - log->oldest);
+}
+
 void vly_sentlog_add_item(struct vly_sentlog *log, struct vly_sent *s,
                           const struct vly_sent_item *item)
 {

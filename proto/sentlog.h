@@ -86,6 +86,10 @@ bool vly_sentlog_is_full(const struct vly_sentlog *log);
  * next append. */
 struct vly_sent *vly_sentlog_append(struct vly_sentlog *log, enum vly_sent_state state,
                                     uint64_t now_ns, uint32_t bytes);
+/* Takes the next number for an entry IN_FLIGHT with a copy of `like`; there must be room. */
+struct vly_sent *vly_sentlog_append_like(struct vly_sentlog *log, const struct vly_sent *like);
+/* How many entries fit before the ring has to grow. */
+uint64_t vly_sentlog_room(const struct vly_sentlog *log);
 /* Adds an item to the newest entry. */
 void vly_sentlog_add_item(struct vly_sentlog *log, struct vly_sent *s,
                           const struct vly_sent_item *item);

@@ -252,10 +252,8 @@ static void take_knock(struct udp_conn *c, const struct vly_datagram *d)
 
 /* ---- receiving ---- */
 
-static void on_datagram(void *ctx, const struct vly_datagram *d)
+static void on_datagram(struct udp_conn *c, const struct vly_datagram *d)
 {
-    struct udp_conn *c = ctx;
-
     if (d->len < HEADER_BYTES || !bench_token_equal(d->data, c->flow->base.setup.token))
         return;
     if (read_number(d->data + BENCH_TOKEN_BYTES) == KNOCK)
@@ -264,13 +262,19 @@ static void on_datagram(void *ctx, const struct vly_datagram *d)
         c->turn_bytes += d->len;
 }
 
+static void on_run(void *ctx, const struct vly_datagram *d, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        on_datagram(ctx, &d[i]);
+}
+
 static void receive_turn(struct udp_conn *c)
 {
     struct bench_flow *f = &c->flow->base;
 
     c->turn_bytes = 0;
     for (unsigned i = 0; i < RECV_TURN; i++)
-        if (vly_udp_recv(c->socket, on_datagram, c) != VLY_E_AGAIN)
+        if (vly_udp_recv(c->socket, on_run, c) != VLY_E_AGAIN)
             break;
     if (c->turn_bytes > 0 && !bench_flow_sends(f, c->number))
         bench_load_arrived(f->setup.load, bench_flow_way(f, c->number),

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define BASIC_DATAGRAMS 64u /* read at most in one batch of single calls */
+#define RUN_DATAGRAMS 64u   /* handed on at most at once */
 
 /* What the kernel says beside a datagram or run. */
 struct notes {
@@ -47,29 +48,37 @@ static void read_note(struct vly_udp *s, const struct cmsghdr *c, struct notes *
     }
 }
 
-static void hand_on(struct vly_udp *s, unsigned slot, vly_udp_on_datagram *on, void *ctx)
+static void hand_on(struct vly_udp *s, unsigned slot, vly_udp_on_run *on, void *ctx)
 {
     struct mmsghdr *m = &s->messages[slot];
     uint8_t *data = s->iovecs[slot].iov_base;
     struct notes notes = {0};
+    struct vly_datagram run[RUN_DATAGRAMS];
     struct vly_addr from;
-    struct vly_datagram d = {.from = &from};
+    size_t n = 0;
 
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&m->msg_hdr); c != NULL; c = CMSG_NXTHDR(&m->msg_hdr, c))
         read_note(s, c, &notes);
     if (vly_addr_encode(&from, &s->slots[slot].from.any) != 0)
         return;
-    d.ecn = notes.ecn;
     if (notes.segment_bytes == 0)
         notes.segment_bytes = m->msg_len;
     for (size_t begin = 0; begin < m->msg_len; begin += notes.segment_bytes) {
         size_t left = m->msg_len - begin;
 
-        d.data = data + begin;
-        d.len = left < notes.segment_bytes ? left : notes.segment_bytes;
+        if (n == RUN_DATAGRAMS) {
+            on(ctx, run, n);
+            n = 0;
+        }
+        run[n++] =
+            (struct vly_datagram){.data = data + begin,
+                                  .len = left < notes.segment_bytes ? left : notes.segment_bytes,
+                                  .from = &from,
+                                  .ecn = notes.ecn};
         s->stats.datagrams_received++;
-        on(ctx, &d);
     }
+    if (n > 0)
+        on(ctx, run, n);
 }
 
 static void slots_reset(struct vly_udp *s)
@@ -87,7 +96,7 @@ static int err_of_recv(int error)
     return error == EBADF || error == ENOTSOCK || error == EFAULT ? VLY_E_IO : 0;
 }
 
-static int recv_basic(struct vly_udp *s, vly_udp_on_datagram *on, void *ctx)
+static int recv_basic(struct vly_udp *s, vly_udp_on_run *on, void *ctx)
 {
     for (unsigned i = 0; i < BASIC_DATAGRAMS; i++) {
         ssize_t n;
@@ -105,7 +114,7 @@ static int recv_basic(struct vly_udp *s, vly_udp_on_datagram *on, void *ctx)
     return VLY_E_AGAIN;
 }
 
-int vly_udp_recv(struct vly_udp *s, vly_udp_on_datagram *on, void *ctx)
+int vly_udp_recv(struct vly_udp *s, vly_udp_on_run *on, void *ctx)
 {
     int n;
 

@@ -78,9 +78,8 @@ void udp_pair_fill(struct udp_pair *p, size_t len, size_t segment_bytes)
         b->data[i] = (uint8_t)(i / segment_bytes + 1);
 }
 
-void udp_pair_on_datagram(void *ctx, const struct vly_datagram *d)
+static void on_datagram(struct udp_pair *p, const struct vly_datagram *d)
 {
-    struct udp_pair *p = ctx;
     struct received *r = &p->got[p->n_got++];
 
     assert_true(p->n_got <= RECEIVED_MAX);
@@ -88,6 +87,12 @@ void udp_pair_on_datagram(void *ctx, const struct vly_datagram *d)
         .len = d->len, .first = d->data[0], .whole = true, .ecn = d->ecn, .from = *d->from};
     for (size_t i = 0; i < d->len; i++)
         r->whole = r->whole && d->data[i] == r->first;
+}
+
+void udp_pair_on_run(void *ctx, const struct vly_datagram *d, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        on_datagram(ctx, &d[i]);
 }
 
 void test_wait_readable(const struct vly_udp *s)
@@ -103,10 +108,10 @@ void udp_pair_receive(struct udp_pair *p, size_t n)
 
     while (p->n_got < n) {
         test_wait_readable(p->rx);
-        err = vly_udp_recv(p->rx, udp_pair_on_datagram, p);
+        err = vly_udp_recv(p->rx, udp_pair_on_run, p);
         assert_true(err == 0 || err == VLY_E_AGAIN);
     }
-    assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagram, p), 0);
+    assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_run, p), 0);
     assert_int_equal(p->n_got, n);
 }
 

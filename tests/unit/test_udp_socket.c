@@ -130,7 +130,7 @@ static void test_udp_drops_are_counted(void **state)
         assert_in_range(vly_udp_recv_buffer_bytes(p->rx), 10000, 20000);
         udp_pair_fill(p, 60 * 1000, 1000);
         udp_pair_send(p);
-        while (vly_udp_recv(p->rx, udp_pair_on_datagram, p) == VLY_E_AGAIN)
+        while (vly_udp_recv(p->rx, udp_pair_on_run, p) == VLY_E_AGAIN)
             continue;
         udp_pair_fill(p, 100, 100);
         p->rx->drops_seen = UINT32_MAX - 4; /* five drops ago */
@@ -153,14 +153,14 @@ static void test_udp_recv_says_when_the_socket_is_drained(void **state)
     udp_pair_fill(p, 100, 100);
     for (int i = 0; i < 20; i++)
         udp_pair_send(p);
-    assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagram, p), VLY_E_AGAIN);
+    assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_run, p), VLY_E_AGAIN);
     assert_int_equal(p->n_got, 8);
-    assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagram, p), VLY_E_AGAIN);
-    assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagram, p), 0);
+    assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_run, p), VLY_E_AGAIN);
+    assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_run, p), 0);
     assert_int_equal(p->n_got, 20);
     vly_udp_stats(p->rx, &stats);
     assert_int_equal(stats.recv_calls, 3);
-    assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagram, p), 0);
+    assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_run, p), 0);
     assert_int_equal(p->n_got, 20);
     udp_pair_free(p);
 }

@@ -451,6 +451,22 @@ size_t vly_conn_write_room(const struct vly_conn *c, uint64_t id)
     return s == NULL ? 0 : stream_room(c, s);
 }
 
+static int wait_for_room(struct vly_conn *c, struct vly_stream *s)
+{
+    c->rooms_wanted += s->wants_room ? 0 : 1;
+    s->wants_room = true;
+    return VLY_E_AGAIN;
+}
+
+/* The stream holds `len` bytes more that are to go out. */
+static void handed_over(struct vly_conn *c, struct vly_stream *s, size_t len)
+{
+    c->send_held_bytes += len;
+    c->unsent_bytes += len;
+    vly_streams_push(&c->streams, s);
+    vly_ready_push(c->sh, c);
+}
+
 int vly_conn_reserve(struct vly_conn *c, uint64_t id, uint8_t **ptr, size_t *len)
 {
     struct vly_stream *s = writable_stream(c, id);
@@ -459,11 +475,8 @@ int vly_conn_reserve(struct vly_conn *c, uint64_t id, uint8_t **ptr, size_t *len
     if (s == NULL)
         return VLY_E_STATE;
     room = stream_room(c, s);
-    if (room == 0) {
-        c->rooms_wanted += s->wants_room ? 0 : 1;
-        s->wants_room = true;
-        return VLY_E_AGAIN;
-    }
+    if (room == 0)
+        return wait_for_room(c, s);
     if (*len > room)
         *len = room;
     return vly_sendbuf_reserve(&s->send, ptr, len);
@@ -477,13 +490,40 @@ int vly_conn_commit(struct vly_conn *c, uint64_t id, size_t len, bool fin)
     if (s == NULL)
         return VLY_E_STATE;
     err = vly_sendbuf_commit(&s->send, len, fin);
+    if (err == 0)
+        handed_over(c, s, len);
+    return err;
+}
+
+int vly_conn_lend(struct vly_conn *c, uint64_t id, const uint8_t *data, size_t *len, bool fin)
+{
+    struct vly_stream *s = writable_stream(c, id);
+    size_t wanted = *len, room;
+    int err;
+
+    *len = 0;
+    if (s == NULL)
+        return VLY_E_STATE;
+    room = stream_room(c, s);
+    if (room == 0 && wanted > 0)
+        return wait_for_room(c, s);
+    if (room < wanted)
+        fin = false;
+    else
+        room = wanted;
+    err = vly_sendbuf_lend(&s->send, (struct vly_span){data, room}, fin);
     if (err != 0)
         return err;
-    c->send_held_bytes += len;
-    c->unsent_bytes += len;
-    vly_streams_push(&c->streams, s);
-    vly_ready_push(c->sh, c);
+    *len = room;
+    handed_over(c, s, room);
     return 0;
+}
+
+uint64_t vly_conn_released(const struct vly_conn *c, uint64_t id)
+{
+    const struct vly_stream *s = vly_streams_find(&c->streams, id);
+
+    return s == NULL ? UINT64_MAX : s->send.base - c->sh->config.first_offset;
 }
 
 int vly_conn_write(struct vly_conn *c, uint64_t id, struct vly_span data, bool fin, size_t *written)

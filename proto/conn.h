@@ -136,6 +136,14 @@ VLY_MUST_USE int vly_conn_reserve(struct vly_conn *c, uint64_t id, uint8_t **ptr
 /* The first `len` bytes of the reserved room are filled; `fin`: the stream ends with them (len may
  * be 0). */
 VLY_MUST_USE int vly_conn_commit(struct vly_conn *c, uint64_t id, size_t len, bool fin);
+/* Sends from the application's own memory: *len in: offered, out: taken; `fin` counts when all was
+ * taken. It stays as it is until vly_conn_released has passed it, or until CLOSED. Errors as
+ * reserve. */
+VLY_MUST_USE int vly_conn_lend(struct vly_conn *c, uint64_t id, const uint8_t *data, size_t *len,
+                               bool fin);
+/* So many bytes of the stream are acknowledged from its beginning on: they are not read any more.
+ * UINT64_MAX: all of them, the stream is over. */
+uint64_t vly_conn_released(const struct vly_conn *c, uint64_t id);
 /* Copies as much of `data` as there is room for; *written may be less than len. `fin` applies when
  * all was taken. Returns 0 (also with *written 0), VLY_E_STATE, VLY_E_NOMEM. */
 VLY_MUST_USE int vly_conn_write(struct vly_conn *c, uint64_t id, struct vly_span data, bool fin,

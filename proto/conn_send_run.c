@@ -93,7 +93,7 @@ static void write_packet(struct vly_conn *c, const struct run *r, uint8_t *slot)
 
     vly_data_header_encode(&w, &r->header);
     vly_frame_stream_header_encode(&w, r->stream->id, r->offset, r->payload_bytes, false);
-    lent = vly_sendbuf_lend(&r->stream->send, r->offset, r->payload_bytes, w.pos);
+    lent = vly_sendbuf_read(&r->stream->send, r->offset, r->payload_bytes, w.pos);
     w.pos += r->payload_bytes;
     vly_conn_seal_later(c, r->header.pn, &w, lent);
 }

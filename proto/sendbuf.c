@@ -1,10 +1,11 @@
 /*
  * sendbuf - the sending half of a stream.
  *
- * Offsets map to blocks by division; the blocks form a ring that moves up with `base`. In order
- * `pending` is one range and `acked` is empty, so that commit, take and on_acked each cost one
- * compare and one store beside the copy. A call that fails leaves the buffer as it was, so that an
- * acknowledged byte is never both remembered and sent again (RULE 18).
+ * Segments form a ring that moves up with `base`; a reader looks where the last one read, then
+ * behind it, then by bisection. In order `pending` is one range and `acked` is empty, so that
+ * commit, take and on_acked each cost one compare and one store beside the copy. A call that fails
+ * leaves the buffer as it was, so that an acknowledged byte is never both remembered and sent again
+ * (RULE 18).
  */
 #include "sendbuf.h"
 
@@ -14,33 +15,50 @@
 #include "num.h"
 #include "wire.h"
 
-#define FIRST_BLOCKS_CAP 4u
+#define FIRST_SEGMENTS_CAP 4u
 
 static void *alloc_resize(const struct vly_sendbuf *b, void *ptr, size_t old_size, size_t size)
 {
     return b->alloc->resize(b->alloc->ctx, ptr, old_size, size);
 }
 
-/* The i-th block of the ring. */
-static uint8_t **block_slot(const struct vly_sendbuf *b, size_t i)
+/* The i-th segment. */
+static struct vly_segment *segment(const struct vly_sendbuf *b, size_t i)
 {
-    return &b->blocks[(b->blocks_head + i) & (b->blocks_cap - 1)];
+    return &b->segments[(b->segments_head + i) & (b->segments_cap - 1)];
 }
 
-static uint64_t blocks_end(const struct vly_sendbuf *b)
+static struct vly_segment *last_segment(const struct vly_sendbuf *b)
 {
-    return b->blocks_base + (uint64_t)b->blocks_n * VLY_SENDBUF_BLOCK;
+    return b->segments_n > 0 ? segment(b, b->segments_n - 1) : NULL;
 }
 
-/* Where the byte of `offset` is stored; `*room` is how many follow it in the same block, with it.
- */
-static uint8_t *byte_at(const struct vly_sendbuf *b, uint64_t offset, size_t *room)
+static bool holds(const struct vly_segment *s, uint64_t offset)
 {
-    uint64_t distance = offset - b->blocks_base;
-    size_t in_block = (size_t)(distance % VLY_SENDBUF_BLOCK);
+    return offset - s->begin < s->len; /* below `begin` the difference is huge */
+}
 
-    *room = VLY_SENDBUF_BLOCK - in_block;
-    return *block_slot(b, (size_t)(distance / VLY_SENDBUF_BLOCK)) + in_block;
+/* The segment of the byte at `offset`, which is held. */
+static const struct vly_segment *find_segment(struct vly_sendbuf *b, uint64_t offset)
+{
+    size_t low = 0, high = b->segments_n;
+
+    for (size_t i = b->cursor; i < high && i < b->cursor + 2; i++)
+        if (holds(segment(b, i), offset)) {
+            b->cursor = i;
+            return segment(b, i);
+        }
+    while (high - low > 1) {
+        size_t mid = low + (high - low) / 2;
+
+        if (segment(b, mid)->begin <= offset)
+            low = mid;
+        else
+            high = mid;
+    }
+    b->cursor = low;
+    assert(holds(segment(b, low), offset));
+    return segment(b, low);
 }
 
 void vly_sendbuf_init(struct vly_sendbuf *b, const struct vly_alloc *alloc, uint64_t base)
@@ -48,7 +66,6 @@ void vly_sendbuf_init(struct vly_sendbuf *b, const struct vly_alloc *alloc, uint
     assert(base <= VLY_VARINT_MAX);
     memset(b, 0, sizeof(*b));
     b->alloc = alloc;
-    b->blocks_base = base - base % VLY_SENDBUF_BLOCK;
     b->base = base;
     b->end = base;
     b->sent_end = base;
@@ -56,14 +73,19 @@ void vly_sendbuf_init(struct vly_sendbuf *b, const struct vly_alloc *alloc, uint
     vly_rangeset_init(&b->acked, alloc, VLY_SENDBUF_RANGES_MAX);
 }
 
+static void block_free(const struct vly_sendbuf *b, uint8_t *block)
+{
+    if (block != NULL)
+        alloc_resize(b, block, VLY_SENDBUF_BLOCK, 0);
+}
+
 static void memory_free(struct vly_sendbuf *b)
 {
-    for (size_t i = 0; i < b->blocks_n; i++)
-        alloc_resize(b, *block_slot(b, i), VLY_SENDBUF_BLOCK, 0);
-    if (b->spare != NULL)
-        alloc_resize(b, b->spare, VLY_SENDBUF_BLOCK, 0);
-    if (b->blocks != NULL)
-        alloc_resize(b, b->blocks, b->blocks_cap * sizeof(*b->blocks), 0);
+    for (size_t i = 0; i < b->segments_n; i++)
+        block_free(b, segment(b, i)->block);
+    block_free(b, b->spare);
+    if (b->segments != NULL)
+        alloc_resize(b, b->segments, b->segments_cap * sizeof(*b->segments), 0);
     vly_rangeset_fini(&b->pending);
     vly_rangeset_fini(&b->acked);
 }
@@ -87,56 +109,86 @@ void vly_sendbuf_drop(struct vly_sendbuf *b)
 
 static int ring_grow(struct vly_sendbuf *b)
 {
-    size_t cap = b->blocks_cap == 0 ? FIRST_BLOCKS_CAP : b->blocks_cap * 2;
-    uint8_t **blocks = alloc_resize(b, NULL, 0, cap * sizeof(*blocks));
+    size_t cap = b->segments_cap == 0 ? FIRST_SEGMENTS_CAP : b->segments_cap * 2;
+    struct vly_segment *ring;
 
-    if (blocks == NULL)
+    if (cap > VLY_SENDBUF_SEGMENTS_MAX)
+        return VLY_E_LIMIT;
+    ring = alloc_resize(b, NULL, 0, cap * sizeof(*ring));
+    if (ring == NULL)
         return VLY_E_NOMEM;
-    for (size_t i = 0; i < b->blocks_n; i++)
-        blocks[i] = *block_slot(b, i);
-    if (b->blocks != NULL)
-        alloc_resize(b, b->blocks, b->blocks_cap * sizeof(*blocks), 0);
-    b->blocks = blocks;
-    b->blocks_cap = cap;
-    b->blocks_head = 0;
+    for (size_t i = 0; i < b->segments_n; i++)
+        ring[i] = *segment(b, i);
+    if (b->segments != NULL)
+        alloc_resize(b, b->segments, b->segments_cap * sizeof(*ring), 0);
+    b->segments = ring;
+    b->segments_cap = cap;
+    b->segments_head = 0;
     return 0;
 }
 
-static int block_append(struct vly_sendbuf *b)
+/* Makes sure that one more segment can be added. */
+static int ring_reserve(struct vly_sendbuf *b)
+{
+    return b->segments_n < b->segments_cap ? 0 : ring_grow(b);
+}
+
+/* Adds an empty segment at the end, for which there is room in the ring. */
+static struct vly_segment *segment_add(struct vly_sendbuf *b, uint64_t begin, uint8_t *block,
+                                       const uint8_t *data)
+{
+    struct vly_segment *s = segment(b, b->segments_n++);
+
+    *s = (struct vly_segment){.begin = begin, .block = block, .data = data};
+    return s;
+}
+
+/* A block that was given back; one stays for the next time. */
+static void block_release(struct vly_sendbuf *b, uint8_t *block)
+{
+    if (b->spare == NULL)
+        b->spare = block;
+    else
+        block_free(b, block);
+}
+
+static int block_add(struct vly_sendbuf *b)
 {
     uint8_t *block = b->spare;
+    int err = ring_reserve(b);
 
-    if (b->blocks_n == b->blocks_cap && ring_grow(b) != 0)
-        return VLY_E_NOMEM;
+    if (err != 0)
+        return err;
     if (block == NULL)
         block = alloc_resize(b, NULL, 0, VLY_SENDBUF_BLOCK);
     if (block == NULL)
         return VLY_E_NOMEM;
     b->spare = NULL;
-    b->blocks_n++;
-    *block_slot(b, b->blocks_n - 1) = block;
+    segment_add(b, b->end, block, block);
     return 0;
 }
 
-/* RULE 39: memory follows what is held. One block stays for the next append. */
-static void blocks_release(struct vly_sendbuf *b)
+/* RULE 39: memory follows what is held. A block that is not full stays for what comes next. */
+static void segments_release(struct vly_sendbuf *b)
 {
-    while (b->blocks_n > 0 && b->blocks_base + VLY_SENDBUF_BLOCK <= b->base) {
-        uint8_t *block = *block_slot(b, 0);
+    while (b->segments_n > 0) {
+        struct vly_segment *s = segment(b, 0);
 
-        if (b->spare == NULL)
-            b->spare = block;
-        else
-            alloc_resize(b, block, VLY_SENDBUF_BLOCK, 0);
-        b->blocks_head = (b->blocks_head + 1) & (b->blocks_cap - 1);
-        b->blocks_n--;
-        b->blocks_base += VLY_SENDBUF_BLOCK;
+        if (s->begin + s->len > b->base ||
+            (b->segments_n == 1 && s->block != NULL && s->len < VLY_SENDBUF_BLOCK))
+            break;
+        block_release(b, s->block);
+        b->segments_head = (b->segments_head + 1) & (b->segments_cap - 1);
+        b->segments_n--;
+        if (b->cursor > 0)
+            b->cursor--;
     }
 }
 
 int vly_sendbuf_reserve(struct vly_sendbuf *b, uint8_t **ptr, size_t *len)
 {
-    size_t room;
+    struct vly_segment *last = last_segment(b);
+    int err;
 
     assert(*len > 0);
     if (b->fin)
@@ -144,25 +196,69 @@ int vly_sendbuf_reserve(struct vly_sendbuf *b, uint8_t **ptr, size_t *len)
     /* RULE 36: no byte stands at or above 2^62 - 1, which is the largest final size. */
     if (b->end == VLY_VARINT_MAX)
         return VLY_E_LIMIT;
-    if (b->end >= blocks_end(b) && block_append(b) != 0)
-        return VLY_E_NOMEM;
-    *ptr = byte_at(b, b->end, &room);
-    *len = (size_t)vly_min_u64(vly_min_u64(*len, room), VLY_VARINT_MAX - b->end);
+    if (last == NULL || last->block == NULL || last->len == VLY_SENDBUF_BLOCK) {
+        err = block_add(b);
+        if (err != 0)
+            return err;
+        last = last_segment(b);
+    }
+    *ptr = last->block + last->len;
+    *len = (size_t)vly_min_u64(vly_min_u64(*len, VLY_SENDBUF_BLOCK - last->len),
+                               VLY_VARINT_MAX - b->end);
     return 0;
 }
 
-int vly_sendbuf_commit(struct vly_sendbuf *b, size_t len, bool fin)
+/* `len` bytes more are there, and perhaps the end. */
+static int written(struct vly_sendbuf *b, size_t len, bool fin)
 {
-    int err;
+    int err = vly_rangeset_add(&b->pending, b->end, b->end + len);
 
-    assert(!b->fin);
-    assert(len <= blocks_end(b) - vly_min_u64(b->end, blocks_end(b)));
-    err = vly_rangeset_add(&b->pending, b->end, b->end + len);
     if (err != 0)
         return err;
     b->end += len;
     b->fin = fin;
     b->fin_pending = fin;
+    return 0;
+}
+
+int vly_sendbuf_commit(struct vly_sendbuf *b, size_t len, bool fin)
+{
+    struct vly_segment *last = last_segment(b);
+    int err;
+
+    assert(!b->fin);
+    assert(len == 0 ||
+           (last != NULL && last->block != NULL && len <= VLY_SENDBUF_BLOCK - last->len));
+    err = written(b, len, fin);
+    if (err == 0 && len > 0)
+        last->len += len;
+    return err;
+}
+
+int vly_sendbuf_lend(struct vly_sendbuf *b, struct vly_span data, bool fin)
+{
+    uint64_t begin = b->end;
+    struct vly_segment *last;
+    int err;
+
+    if (b->fin)
+        return VLY_E_STATE;
+    if (data.len > VLY_VARINT_MAX - b->end) /* RULE 36 */
+        return VLY_E_LIMIT;
+    err = ring_reserve(b);
+    if (err == 0)
+        err = written(b, data.len, fin);
+    if (err != 0 || data.len == 0)
+        return err;
+    last = last_segment(b);
+    if (last != NULL && last->len == 0) { /* reserved, and nothing came */
+        block_release(b, last->block);
+        b->segments_n--;
+        last = last_segment(b);
+    }
+    if (last == NULL || last->block != NULL || last->data + last->len != data.data)
+        last = segment_add(b, begin, NULL, data.data);
+    last->len += data.len;
     return 0;
 }
 
@@ -194,19 +290,19 @@ bool vly_sendbuf_peek(const struct vly_sendbuf *b, uint64_t max_end, size_t max_
     return true;
 }
 
-struct vly_span vly_sendbuf_lend(const struct vly_sendbuf *b, uint64_t offset, size_t len,
-                                 uint8_t *dst)
+struct vly_span vly_sendbuf_read(struct vly_sendbuf *b, uint64_t offset, size_t len, uint8_t *dst)
 {
     struct vly_span last = {0};
 
     while (len > 0) {
-        size_t room;
-        const uint8_t *src = byte_at(b, offset, &room);
+        const struct vly_segment *s = find_segment(b, offset);
+        size_t from = (size_t)(offset - s->begin);
+        size_t room = s->len - from;
 
         if (last.len > 0)
             memcpy(dst, last.data, last.len);
         dst += last.len;
-        last = (struct vly_span){src, room < len ? room : len};
+        last = (struct vly_span){s->data + from, room < len ? room : len};
         offset += last.len;
         len -= last.len;
     }
@@ -234,7 +330,7 @@ struct vly_span vly_sendbuf_take(struct vly_sendbuf *b, const struct vly_send_pi
     }
     if (piece->fin)
         b->fin_pending = false;
-    return vly_sendbuf_lend(b, piece->offset, piece->len, dst);
+    return vly_sendbuf_read(b, piece->offset, piece->len, dst);
 }
 
 /* Acknowledged up to `base` and, with what was acknowledged ahead of it, perhaps beyond. */
@@ -250,7 +346,7 @@ static void base_advance(struct vly_sendbuf *b, uint64_t base)
     b->base = base;
     if (b->pending.n > 0 && b->pending.r[0].begin < base)
         vly_rangeset_trim(&b->pending, base);
-    blocks_release(b);
+    segments_release(b);
 }
 
 /* Makes sure that removing [begin, end) from `pending` cannot fail: cutting a piece out of a range
@@ -333,10 +429,15 @@ void vly_sendbuf_check(const struct vly_sendbuf *b)
     vly_rangeset_check(&b->pending);
     vly_rangeset_check(&b->acked);
     assert(b->base <= b->sent_end && b->sent_end <= b->end && b->end <= VLY_VARINT_MAX);
-    assert(b->blocks_base % VLY_SENDBUF_BLOCK == 0 && b->blocks_base <= b->base);
-    assert(b->base - b->blocks_base < VLY_SENDBUF_BLOCK);
-    assert(b->blocks_n <= b->blocks_cap && (b->blocks_n == 0 || b->end <= blocks_end(b)));
-    assert(b->end == b->base || b->blocks_n > 0);
+    assert(b->segments_n <= b->segments_cap);
+    for (size_t i = 0; i < b->segments_n; i++) {
+        const struct vly_segment *s = segment(b, i);
+        uint64_t next = i + 1 < b->segments_n ? segment(b, i + 1)->begin : b->end;
+
+        assert(s->begin + s->len == next && (i > 0 || s->begin <= b->base));
+        assert(i == 0 || s->begin > b->base || b->end == b->base);
+    }
+    assert(b->end == b->base || b->segments_n > 0);
     assert(b->fin || (!b->fin_pending && !b->fin_acked));
     assert(!b->fin_pending || !b->fin_acked);
     for (size_t i = 0; i < b->pending.n; i++) {

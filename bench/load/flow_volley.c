@@ -4,9 +4,9 @@
  * The carrier is UDP, sealed or plain, or TCP, sealed. The server makes a key for the run, which
  * the control connection tells the client.
  *
- * The sender copies its block into the room the engine gives, as an application does; the receiver
- * takes data in any order and gives the credit back at once. The stream begins with the preamble;
- * data of a way towards the client follows in the stream's other direction.
+ * The sender lends its block to the engine where that can be done, else copies it into the room it
+ * gives; the receiver takes data in any order and gives the credit back at once. The stream begins
+ * with the preamble; data of a way towards the client follows in the stream's other direction.
  */
 #include "bench/load/flow_ops.h"
 #include "bench/load/load.h"
@@ -61,33 +61,43 @@ static void turn_away(struct volley_conn *c)
 
 /* ---- sending ---- */
 
+/* Hands over up to *len bytes; in *len how many were taken. */
+static int hand_over(struct volley_conn *c, const uint8_t *data, size_t *len, bool last)
+{
+    const struct vly_link_ops *ops = c->link->ops;
+    size_t room = *len;
+    uint8_t *to;
+    int err;
+
+    if (ops->lend != NULL) /* the hot block never changes */
+        return ops->lend(c->link, c->stream, data, len, last);
+    err = ops->reserve(c->link, c->stream, &to, &room);
+    if (err != 0)
+        return err;
+    memcpy(to, data, room);
+    last = last && room == *len;
+    *len = room;
+    return ops->commit(c->link, c->stream, room, last);
+}
+
 static void send_blocks(struct volley_conn *c)
 {
     struct bench_flow *f = &c->flow->base;
     enum bench_way way = bench_flow_way(f, c->number);
 
     while (c->offset < c->limit) {
-        size_t len, room;
+        size_t len;
         const uint8_t *data = bench_hot_at(&f->hot, c->offset, c->limit, &len);
-        uint8_t *to;
-        int err;
+        int err = hand_over(c, data, &len, c->offset + len == c->limit);
 
-        room = len;
-        err = c->link->ops->reserve(c->link, c->stream, &to, &room);
         if (err == VLY_E_AGAIN)
             return;
         if (err != 0) {
             give_up(c, err, vly_err_text(err));
             return;
         }
-        memcpy(to, data, room);
-        c->offset += room;
-        err = c->link->ops->commit(c->link, c->stream, room, c->offset == c->limit);
-        if (err != 0) {
-            give_up(c, err, vly_err_text(err));
-            return;
-        }
-        bench_load_handed(f->setup.load, way, room);
+        c->offset += len;
+        bench_load_handed(f->setup.load, way, len);
     }
     if (--c->flow->n_sending[way] == 0)
         bench_load_all_handed(f->setup.load, way);

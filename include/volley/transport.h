@@ -82,6 +82,12 @@ struct vly_link_ops {
      */
     int (*reserve)(struct vly_link *l, uint64_t stream, uint8_t **ptr, size_t *len);
     int (*commit)(struct vly_link *l, uint64_t stream, size_t len, bool fin);
+    /* NULL where there is no such thing. As reserve and commit, from the caller's own memory: *len
+     * in: offered, out: taken. It stays as it is until `released` has passed it: so many bytes of
+     * the stream need not be read any more; UINT64_MAX after its end. Nor are any after on_closed.
+     */
+    int (*lend)(struct vly_link *l, uint64_t stream, const uint8_t *data, size_t *len, bool fin);
+    uint64_t (*released)(const struct vly_link *l, uint64_t stream);
     /* NULL where there is no such thing. Sends `len` bytes (at least 1) of the regular file `fd`,
      * which stays the caller's, from `offset` on without copying them: *len in: wanted, out: taken.
      * VLY_E_AGAIN: wait for on_writable. `fin` counts when all was taken. The program ignores

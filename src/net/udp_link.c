@@ -45,6 +45,18 @@ static int link_commit(struct vly_link *l, uint64_t stream, size_t len, bool fin
     return vly_conn_commit(of(l)->conn, stream, len, fin);
 }
 
+static int link_lend(struct vly_link *l, uint64_t stream, const uint8_t *data, size_t *len,
+                     bool fin)
+{
+    driver_wake(of(l)->driver);
+    return vly_conn_lend(of(l)->conn, stream, data, len, fin);
+}
+
+static uint64_t link_released(const struct vly_link *l, uint64_t stream)
+{
+    return vly_conn_released(of_const(l)->conn, stream);
+}
+
 static void link_consume(struct vly_link *l, uint64_t stream, uint64_t bytes)
 {
     driver_wake(of(l)->driver);
@@ -142,6 +154,8 @@ static const struct vly_link_ops udp_link_ops = {
     .set_order = link_set_order,
     .reserve = link_reserve,
     .commit = link_commit,
+    .lend = link_lend,
+    .released = link_released,
     .consume = link_consume,
     .reset = link_reset,
     .stop = link_stop,

@@ -163,7 +163,7 @@ static void test_sendbuf_reserve_is_contiguous(void **state)
     (void)state;
     vly_sendbuf_init(&b, &test_alloc, 100);
     assert_int_equal(vly_sendbuf_reserve(&b, &p, &len), 0);
-    assert_int_equal(len, BLOCK - 100);
+    assert_int_equal(len, BLOCK);
     /* Less may be committed than was reserved; the rest is given again. */
     assert_int_equal(vly_sendbuf_commit(&b, 10, false), 0);
     len = 20;
@@ -172,6 +172,82 @@ static void test_sendbuf_reserve_is_contiguous(void **state)
     assert_ptr_equal(q, p + 10);
     assert_int_equal(vly_sendbuf_held_bytes(&b), 10);
     vly_sendbuf_fini(&b);
+}
+
+/* Lent memory is read where it stands, beside blocks, and nothing is allocated for it. */
+static void test_sendbuf_lent_between_blocks(void **state)
+{
+    static const uint8_t lent[3000] = {[0] = 1, [999] = 2, [1000] = 3, [2999] = 4};
+    struct test_counting_alloc a;
+    struct vly_send_piece piece;
+    struct vly_sendbuf b;
+    struct vly_span last;
+    uint8_t dst[4000];
+
+    (void)state;
+    test_counting_alloc_init(&a, 0);
+    vly_sendbuf_init(&b, &a.alloc, 0);
+    write_bytes(&b, 500, false);
+    assert_int_equal(vly_sendbuf_lend(&b, (struct vly_span){lent, 1000}, false), 0);
+    assert_int_equal(vly_sendbuf_lend(&b, (struct vly_span){lent + 1000, 2000}, false), 0);
+    assert_int_equal(b.segments_n, 2); /* they follow each other */
+    write_bytes(&b, 10, true);
+    vly_sendbuf_check(&b);
+    assert_true(a.live_bytes < 3 * BLOCK);
+
+    assert_true(vly_sendbuf_peek(&b, UINT64_MAX, 600, &piece));
+    last = vly_sendbuf_take(&b, &piece, dst);
+    assert_ptr_equal(last.data, lent); /* the 500 before it were copied */
+    assert_int_equal(last.len, 100);
+    assert_true(vly_sendbuf_peek(&b, UINT64_MAX, 4000, &piece));
+    assert_piece(&piece, 600, 2910, true);
+    last = vly_sendbuf_take(&b, &piece, dst);
+    assert_memory_equal(dst, lent + 100, 2900);
+    assert_int_equal(last.len, 10);
+
+    /* What was lost is read from there again, what was acknowledged never. */
+    lost(&b, &(struct vly_send_piece){.offset = 1400, .len = 200});
+    assert_true(vly_sendbuf_peek(&b, UINT64_MAX, 4000, &piece));
+    assert_piece(&piece, 1400, 200, false);
+    last = vly_sendbuf_take(&b, &piece, dst);
+    assert_ptr_equal(last.data, lent + 900);
+    acked(&b, &(struct vly_send_piece){.offset = 0, .len = 3500});
+    assert_int_equal(b.segments_n, 1);
+    acked(&b, &(struct vly_send_piece){.offset = 3500, .len = 10, .fin = true});
+    assert_true(vly_sendbuf_is_done(&b));
+    assert_int_equal(vly_sendbuf_lend(&b, (struct vly_span){lent, 1}, false), VLY_E_STATE);
+    vly_sendbuf_fini(&b);
+    assert_int_equal(a.live_blocks, 0);
+}
+
+/* Reserved and never filled; without memory nothing changes. */
+static void test_sendbuf_lend_instead_of_filling(void **state)
+{
+    static const uint8_t lent[100];
+
+    (void)state;
+    for (uint64_t fail_at = 0; fail_at < 5; fail_at++) {
+        struct test_counting_alloc a;
+        struct vly_sendbuf b;
+        uint8_t *p;
+        size_t len = 1;
+
+        test_counting_alloc_init(&a, fail_at);
+        vly_sendbuf_init(&b, &a.alloc, 0);
+        while (vly_sendbuf_lend(&b, (struct vly_span){lent, 100}, false) != 0) {
+            assert_int_equal(b.end, 0);
+            assert_int_equal(b.segments_n, 0);
+            vly_sendbuf_check(&b);
+        }
+        while (vly_sendbuf_reserve(&b, &p, &len) != 0)
+            vly_sendbuf_check(&b);
+        while (vly_sendbuf_lend(&b, (struct vly_span){lent, 100}, true) != 0)
+            vly_sendbuf_check(&b);
+        assert_int_equal(b.end, 200);
+        assert_int_equal(b.segments_n, 2); /* the same memory once more; the empty block is spare */
+        vly_sendbuf_fini(&b);
+        assert_int_equal(a.live_blocks, 0);
+    }
 }
 
 /* RULE 36 */
@@ -476,6 +552,8 @@ int main(void)
         cmocka_unit_test(test_sendbuf_memory_follows_what_is_held),
         cmocka_unit_test(test_sendbuf_ring_turns_and_grows),
         cmocka_unit_test(test_sendbuf_reserve_is_contiguous),
+        cmocka_unit_test(test_sendbuf_lent_between_blocks),
+        cmocka_unit_test(test_sendbuf_lend_instead_of_filling),
         cmocka_unit_test(test_sendbuf_ends_at_the_largest_offset),
         cmocka_unit_test(test_sendbuf_peek_keeps_within_flow_control),
         cmocka_unit_test(test_sendbuf_end_of_stream),

@@ -199,7 +199,10 @@ static int open_source(struct vly_file_client *c, const struct vly_task *t, stru
         if (err != 0)
             vly_fault_last(why, err);
     }
-    return err == 0 ? vly_source_from_file(out, fd, &st, why) : err;
+    if (err != 0 || (err = vly_source_from_file(out, fd, &st, why)) != 0)
+        return err;
+    vly_source_use_threads(*out, &c->jobs, wake, c);
+    return 0;
 }
 
 int vly_put_begin(struct vly_file_client *c, struct vly_task *t)

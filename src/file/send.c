@@ -93,7 +93,7 @@ static int hash_sent(struct vly_sender *s, size_t total, bool *last, struct vly_
 
     while (total > 0) {
         size_t len = total < sizeof scratch ? total : sizeof scratch;
-        int err = vly_source_read(s->source, scratch, &len, last, why);
+        int err = vly_source_read_waiting(s->source, scratch, &len, last, why);
 
         if (err != 0)
             return err;
@@ -113,9 +113,12 @@ static int step_file(struct vly_sender *s, size_t wanted, size_t *moved, bool *l
     struct vly_file_range range = {.fd = s->source->file_fd, .offset = s->sent_bytes};
     uint64_t left = s->source->size_bytes - s->sent_bytes;
     size_t len = wanted < left ? wanted : (size_t)left;
-    int err = link->ops->send_file(link, s->stream, &range, &len, len == left);
+    int err;
 
     *moved = 0;
+    if (!vly_source_is_at_hand(s->source, len))
+        return VLY_E_AGAIN;
+    err = link->ops->send_file(link, s->stream, &range, &len, len == left);
     if (err == VLY_E_AGAIN || err == VLY_E_STATE)
         return VLY_E_AGAIN;
     if (err != 0)

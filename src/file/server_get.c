@@ -14,15 +14,23 @@ static void send_info(struct vly_request *q, const struct vly_source *source)
                                                      .mtime_ns = source->mtime_ns});
 }
 
+static void wake(void *ctx)
+{
+    vly_senders_pump(&((struct vly_session *)ctx)->senders);
+}
+
 static int open_source(const struct vly_request *q, struct vly_source **out, struct vly_fault *why)
 {
-    const struct vly_session *s = q->session;
+    struct vly_session *s = q->session;
     struct stat st;
     int fd, err;
 
     if ((err = vly_root_open_regular(s->root, q->path, &fd, &st)) != 0)
         return vly_fault_last(why, err);
-    return vly_source_from_file(out, fd, &st, why);
+    if ((err = vly_source_from_file(out, fd, &st, why)) != 0)
+        return err;
+    vly_source_use_threads(*out, &s->jobs, wake, s);
+    return 0;
 }
 
 void vly_get_start(struct vly_request *q)

@@ -8,6 +8,7 @@
  */
 #include "file/sink_internal.h"
 
+#include "file/cache.h"
 #include "file/msg.h"
 
 #include <errno.h>
@@ -19,8 +20,7 @@
 #include <unistd.h>
 
 #define READ_BACK_BYTES (64u << 10)
-#define DROP_BEHIND_BYTES (64u << 20)    /* of what is hashed, the last may be asked for again */
-#define LARGE_PART_OF_MEMORY UINT64_C(4) /* a file above a quarter is large */
+#define DROP_BEHIND_BYTES (64u << 20) /* of what is hashed, the last may be asked for again */
 
 void vly_sink_reserve_work(void *arg)
 {
@@ -78,13 +78,9 @@ int vly_sink_catch_up(struct vly_file_sink *s, uint64_t budget_bytes, struct vly
     return 0;
 }
 
-/* Whether the page cache is too small for the file and all else that is in it. */
 static bool is_large(const struct vly_file_sink *s)
 {
-    uint64_t memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    bool known = s->size_bytes != VLY_SIZE_UNKNOWN;
-
-    return (known ? s->size_bytes : s->written_bytes) > memory_bytes / LARGE_PART_OF_MEMORY;
+    return vly_is_large(s->size_bytes != VLY_SIZE_UNKNOWN ? s->size_bytes : s->written_bytes);
 }
 
 /* Waits until what was hashed long ago is on the disk and lets the page cache forget it. */

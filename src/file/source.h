@@ -1,7 +1,8 @@
 /*
  * source - where content comes from: a regular file, or a pipe (pipe_io.h).
  *
- * A source is read in order, straight into the memory it will be sent from. A file is looked at
+ * A source is read in order, straight into the memory it will be sent from. What of a file is not
+ * in memory is fetched by a thread, as far as the file system can tell. A file is looked at
  * again at its end: when size, times or identity changed since it was opened, its content is
  * nobody's, VLY_E_SOURCE_CHANGED.
  */
@@ -9,6 +10,7 @@
 #define VLY_FILE_SOURCE_H
 
 #include "file/fault.h"
+#include "file/jobs.h"
 
 #include <sys/stat.h>
 
@@ -37,6 +39,16 @@ VLY_MUST_USE int vly_source_from_file(struct vly_source **out, int fd, const str
  * the source wakes its user. Other errors are final. */
 VLY_MUST_USE int vly_source_read(struct vly_source *s, uint8_t *dst, size_t *len, bool *last,
                                  struct vly_fault *why);
+/* From now on a file that has to be fetched is fetched by a thread: meanwhile reading returns
+ * VLY_E_AGAIN, and wake(ctx) says when another try is worth it. Other sources do as they do. */
+void vly_source_use_threads(struct vly_source *s, struct vly_jobs *jobs, void (*wake)(void *ctx),
+                            void *ctx);
+/* Whether the next `len` bytes can be read at once, as far as known; else they are on their way. */
+bool vly_source_is_at_hand(struct vly_source *s, size_t len);
+/* Reads of a file, and waits for what is not in memory after all: VLY_E_AGAIN does not come. Not
+ * while bytes are on their way. */
+VLY_MUST_USE int vly_source_read_waiting(struct vly_source *s, uint8_t *dst, size_t *len,
+                                         bool *last, struct vly_fault *why);
 /* Frees it; NULL is allowed. */
 void vly_source_close(struct vly_source *s);
 

@@ -3,15 +3,37 @@
  * VLY_E_SOURCE_CHANGED, never a last byte.
  */
 #include "file/source.h"
+#include "support/fake_link.h"
 #include "support/tmpdir.h"
 
 #include "file/hash.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+
+/* What is in memory, as reading is told: nothing below `cold_until`, unless it answers `answer`. */
+static struct {
+    off_t cold_until;
+    int answer;
+    unsigned asked;
+} disk;
+
+ssize_t preadv2(int fd, const struct iovec *parts, int n, off_t offset, int flags)
+{
+    disk.asked++;
+    assert_int_equal(flags, RWF_NOWAIT);
+    if (disk.answer != 0 || offset < disk.cold_until) {
+        errno = disk.answer != 0 ? disk.answer : EAGAIN;
+        return -1;
+    }
+    return syscall(SYS_preadv, fd, parts, n, offset, 0);
+}
 
 static struct vly_source *open_source(const struct tmpdir *d, const char *path)
 {
@@ -201,6 +223,170 @@ static void test_source_empty_grows(void **state)
     vly_source_close(s);
 }
 
+/* ---- what is not in memory ---- */
+
+struct threads {
+    struct fake_pair *pair;
+    struct vly_jobs jobs;
+    unsigned woken;
+};
+
+static void wake(void *ctx)
+{
+    ((struct threads *)ctx)->woken++;
+}
+
+static struct vly_source *open_with_threads(struct threads *t, const struct tmpdir *d)
+{
+    static const struct vly_link_events no_events;
+    struct vly_source *s = open_source(d, "f");
+
+    *t = (struct threads){.pair = fake_pair_new(&(struct fake_options){0})};
+    t->jobs.link = fake_pair_link(t->pair, FAKE_CLIENT);
+    t->jobs.link->events = &no_events;
+    vly_source_use_threads(s, &t->jobs, wake, t);
+    memset(&disk, 0, sizeof disk);
+    return s;
+}
+
+static void end_threads(struct threads *t)
+{
+    while (fake_step_job(t->pair))
+        ;
+    assert_int_equal(t->jobs.running, 0);
+    fake_pair_free(t->pair);
+}
+
+/* The loop waits for nothing: each piece is fetched by a thread, and then read even if the system
+ * still says that it is not there. */
+static void test_source_fetches_what_is_cold(void **state)
+{
+    static uint8_t out[20000];
+    struct threads t;
+    struct vly_source *s;
+    struct vly_fault why;
+    size_t total = 0, len;
+    unsigned waits = 0;
+    bool last = false;
+    char *want;
+
+    tmpdir_fill(*state, "f", 10000, 1);
+    s = open_with_threads(&t, *state);
+    disk.cold_until = 3500;
+    while (!last) {
+        int err;
+
+        len = 1000;
+        err = vly_source_read(s, out + total, &len, &last, &why);
+        if (err == 0) {
+            total += len;
+            continue;
+        }
+        assert_int_equal(err, VLY_E_AGAIN);
+        assert_int_equal(vly_source_read(s, out, &len, &last, &why), VLY_E_AGAIN);
+        assert_int_equal(t.woken, waits++);
+        assert_true(fake_step_job(t.pair));
+        assert_int_equal(t.woken, waits);
+    }
+    assert_int_equal(waits, 4);
+    want = tmpdir_read(*state, "f", &len);
+    assert_int_equal(total, len);
+    assert_memory_equal(out, want, len);
+    free(want);
+    vly_source_close(s);
+    end_threads(&t);
+}
+
+static void test_source_closed_while_fetched(void **state)
+{
+    struct threads t;
+    struct vly_source *s;
+    struct vly_fault why;
+    uint8_t byte;
+    size_t len = 1;
+    bool last;
+
+    tmpdir_fill(*state, "f", 10000, 1);
+    s = open_with_threads(&t, *state);
+    disk.cold_until = 10000;
+    assert_int_equal(vly_source_read(s, &byte, &len, &last, &why), VLY_E_AGAIN);
+    vly_source_close(s);
+    end_threads(&t);
+    assert_int_equal(t.woken, 0);
+}
+
+/* Once the disk had to be waited for it reads ahead, and nobody waits as long as it is ahead. */
+static void test_source_keeps_ahead(void **state)
+{
+    static uint8_t out[1 << 20];
+    size_t len = sizeof out, total = 0, size = 12 << 20;
+    unsigned jobs = 0;
+    struct threads t;
+    struct vly_source *s;
+    struct vly_fault why;
+    bool last = false;
+
+    tmpdir_fill(*state, "f", size, 1);
+    s = open_with_threads(&t, *state);
+    disk.cold_until = 1;
+    assert_int_equal(vly_source_read(s, out, &len, &last, &why), VLY_E_AGAIN);
+    assert_true(fake_step_job(t.pair));
+    for (; !last; total += len) {
+        len = sizeof out;
+        assert_int_equal(vly_source_read(s, out, &len, &last, &why), 0);
+        jobs += fake_step_job(t.pair);
+    }
+    assert_int_equal(total, size);
+    assert_int_equal(jobs, 2); /* of 4 MiB each, for the second and the third */
+    assert_int_equal(t.woken, 1);
+    vly_source_close(s);
+    end_threads(&t);
+}
+
+/* File systems that cannot tell are asked once. */
+static void test_source_on_a_disk_that_cannot_tell(void **state)
+{
+    static uint8_t out[20000];
+    struct threads t;
+    struct vly_source *s;
+    size_t total;
+
+    tmpdir_fill(*state, "f", 10000, 1);
+    s = open_with_threads(&t, *state);
+    disk.answer = EOPNOTSUPP;
+    assert_int_equal(read_all(s, 1000, out, &total), 0);
+    assert_int_equal(total, 10000);
+    assert_int_equal(disk.asked, 1);
+    vly_source_close(s);
+    end_threads(&t);
+}
+
+/* What a carrier is to send from the file is fetched first; reading it then never says AGAIN. */
+static void test_source_at_hand(void **state)
+{
+    static uint8_t out[20000];
+    struct threads t;
+    struct vly_source *s;
+    struct vly_fault why;
+    size_t len = 6000;
+    bool last;
+
+    tmpdir_fill(*state, "f", 10000, 1);
+    s = open_with_threads(&t, *state);
+    assert_true(vly_source_is_at_hand(s, 10000));
+    disk.cold_until = 7000;
+    assert_false(vly_source_is_at_hand(s, 8000));
+    assert_false(vly_source_is_at_hand(s, 8000));
+    assert_true(fake_step_job(t.pair));
+    assert_true(vly_source_is_at_hand(s, 8000));
+    assert_int_equal(vly_source_read_waiting(s, out, &len, &last, &why), 0);
+    assert_int_equal(len, 6000);
+    assert_int_equal(vly_source_read_waiting(s, out, &len, &last, &why), 0);
+    assert_true(last);
+    vly_source_close(s);
+    end_threads(&t);
+}
+
 static void test_source_too_large(void **state)
 {
     int fd;
@@ -223,8 +409,15 @@ static void test_source_too_large(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_TMPDIR(test_source_gives_the_content),  IN_TMPDIR(test_source_tells_mode_and_time),
-        IN_TMPDIR(test_source_changed_while_read), IN_TMPDIR(test_source_empty_grows),
+        IN_TMPDIR(test_source_gives_the_content),
+        IN_TMPDIR(test_source_tells_mode_and_time),
+        IN_TMPDIR(test_source_changed_while_read),
+        IN_TMPDIR(test_source_empty_grows),
+        IN_TMPDIR(test_source_fetches_what_is_cold),
+        IN_TMPDIR(test_source_keeps_ahead),
+        IN_TMPDIR(test_source_closed_while_fetched),
+        IN_TMPDIR(test_source_on_a_disk_that_cannot_tell),
+        IN_TMPDIR(test_source_at_hand),
         IN_TMPDIR(test_source_too_large),
     };
 

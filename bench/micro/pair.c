@@ -111,17 +111,21 @@ static void drain(struct micro_end *e, uint64_t now_ns)
 void micro_batch_receive(struct vly_batch *b, const struct micro_end *from, struct micro_end *to,
                          uint64_t now_ns)
 {
+    struct vly_datagram run[VLY_BATCH_PKTS];
+    size_t n = 0;
+
     for (size_t at = 0; at < b->len; at += b->segment_bytes) {
         size_t left = b->len - at;
-        struct vly_datagram d = {
+
+        run[n++] = (struct vly_datagram){
             .data = b->data + at,
             .len = left < b->segment_bytes ? left : b->segment_bytes,
             .from = &from->addr,
         };
-
-        vly_endpoint_recv(to->ep, &d, now_ns);
-        drain(to, now_ns);
     }
+    if (n > 0)
+        vly_endpoint_recv_run(to->ep, run, n, now_ns);
+    drain(to, now_ns);
 }
 
 /* Takes what `from` has to send to `to`. Returns whether there was anything. */

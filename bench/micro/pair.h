@@ -38,7 +38,7 @@ void micro_pair_open(struct micro_pair *p);
 /* Takes to the other end what either has to send, until there is nothing. */
 void micro_pair_settle(struct micro_pair *p);
 
-/* Hands a batch to `to`, which opens it in place, and takes the events of each datagram. */
+/* Hands a batch to `to`, which opens it in place, and takes the events. */
 void micro_batch_receive(struct vly_batch *b, const struct micro_end *from, struct micro_end *to,
                          uint64_t now_ns);
 

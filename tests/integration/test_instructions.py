@@ -53,8 +53,10 @@ def count():
         said = json.loads(run("valgrind", "--tool=callgrind", f"--callgrind-out-file={counts}",
                               "--toggle-collect=micro_engine_run", PROGRAM, "--count", BATCHES))
         table = run("callgrind_annotate", "--inclusive=yes", "--threshold=100", "--auto=no", counts)
-    found = {name: int(number.replace(",", "")) for number, name in
-             re.findall(r"^ *([\d,]+) \([ \d.]+%\)  \S*:micro_engine_(\w+)", table, re.MULTILINE)}
+    # A function into which others are inlined has a line for each of their files: its own has all.
+    found = {}
+    for number, name in re.findall(r"^ *([\d,]+) \([ \d.]+%\)  \S*:micro_engine_(\w+)", table, re.MULTILINE):
+        found[name] = max(found.get(name, 0), int(number.replace(",", "")))
     if not STEPS.keys() <= found.keys():
         sys.exit(f"callgrind did not see all steps, but {sorted(found)}:\n{table}")
     return {"built_by": said["built_by"],

@@ -19,6 +19,9 @@
 #define RATE_DATAGRAMS 100u      /* and in a second of the highest rate allowed */
 #define SHORT_ENOUGH_BYTES 1472u /* none of this makes datagrams shorter than so */
 
+/* The path may be short and the host at its end too busy to answer so soon. */
+#define ANSWER_MIN_NS VLY_MS(50)
+
 /* What an MTU_PROBE trace event tells. */
 enum probe_step { PROBE_SENT, PROBE_ACKED, PROBE_LOST, PROBE_REFUSED };
 
@@ -86,7 +89,7 @@ static bool begin_packet(struct vly_conn *c, struct vly_data_header *h)
 
 bool vly_conn_pmtud_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
 {
-    uint64_t max_delay_ns = c->peer_params.max_ack_delay_us * VLY_US(1);
+    uint64_t wait_ns = vly_rtt_pto_ns(&c->rtt, c->peer_params.max_ack_delay_us * VLY_US(1));
     struct vly_data_header header;
     struct vly_wr w;
     uint32_t bytes;
@@ -112,8 +115,8 @@ bool vly_conn_pmtud_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_n
     b->n = 1;
     b->len = b->segment_bytes = vly_wr_len(&w);
     vly_pacer_on_sent(&c->pacer, bytes);
-    vly_pmtud_on_sent(&c->pmtud, header.pn,
-                      vly_time_add(now_ns, vly_rtt_pto_ns(&c->rtt, max_delay_ns)));
+    wait_ns = vly_max_u64(wait_ns, ANSWER_MIN_NS);
+    vly_pmtud_on_sent(&c->pmtud, header.pn, vly_time_add(now_ns, wait_ns));
     c->stats.mtu_probes_sent++;
     trace_probe(c, PROBE_SENT, now_ns);
     return true;

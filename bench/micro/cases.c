@@ -30,6 +30,7 @@ static struct micro_case *add(struct table *t, const char *what, const char *bac
 {
     struct micro_case *c = &t->cases[t->n++];
 
+    assert(t->n <= MICRO_CASES_MAX);
     *c = (struct micro_case){.what = what, .backend = backend, .does = does};
     return c;
 }

@@ -12,7 +12,7 @@
 #include "bench/micro/handshake.h"
 #include "crypto/crypto.h"
 
-#define MICRO_CASES_MAX 64
+#define MICRO_CASES_MAX 96
 #define MICRO_ROUNDS_MAX 10000
 #define MICRO_HEAD_BYTES 17 /* of a DATA packet */
 #define MICRO_PACKET_BYTES 1455

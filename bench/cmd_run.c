@@ -16,7 +16,7 @@
 
 struct run_args {
     bool tcp, tls, udp_raw, volley, volley_plain, volley_tcp;
-    bool reverse, bidir, verify, json, quiet;
+    bool reverse, bidir, verify, no_spin, json, quiet;
     const char *cc, *io, *suite, *crypto;
     uint64_t port, duration_ns, bytes, parallel, warmup_ns, interval_ns, timeout_ns;
     uint64_t rate_bytes_per_s, mss_bytes, block_bytes, window_bytes;
@@ -71,6 +71,8 @@ static const struct vly_opt net_opts[] = {
      "TCP's segment, or the datagram (default: the path's)", 64, BENCH_DATAGRAM_MAX},
     {"io", 0, VLY_OPT_CHOICE, RUN(io), "auto|gso|mmsg|basic",
      "how datagrams are handed to the kernel (default: auto)", 0, 0},
+    {"no-spin", 0, VLY_OPT_FLAG, RUN(no_spin), NULL,
+     "volley: sleep at once when nothing comes, at both ends", 0, 0},
     {"window", 0, VLY_OPT_SIZE, RUN(window_bytes), "SIZE",
      "socket buffers of TCP; largest window and send buffer of volley (default: automatic)", 65536,
      UINT64_C(1) << 34},
@@ -128,6 +130,7 @@ static void request_fill(struct bench_request *r, const struct run_args *args)
     r->reverse = args->reverse;
     r->bidir = args->bidir;
     r->verify = args->verify;
+    r->no_spin = args->no_spin;
     r->warmup_ns = args->warmup_ns;
     r->interval_ns = args->interval_ns;
     if (r->interval_ns == 0 && !args->json && !args->quiet)

@@ -44,10 +44,11 @@ enum bench_way { BENCH_FORWARD, BENCH_BACK };
     X(rate_bytes_per_s, 0, UINT64_C(1) << 40) /* of all streams */    \
     X(mss_bytes, 0, BENCH_DATAGRAM_MAX)
 
-#define BENCH_REQUEST_FLAGS(X) \
-    X(reverse)                 \
-    X(bidir)                   \
-    X(verify) /* compare every byte, not the first eight of each piece */
+#define BENCH_REQUEST_FLAGS(X)                                             \
+    X(reverse)                                                             \
+    X(bidir)                                                               \
+    X(verify)  /* compare every byte, not the first eight of each piece */ \
+    X(no_spin) /* Volley over UDP: both ends sleep at once when nothing comes */
 
 struct bench_request {
     enum bench_protocol protocol;

@@ -272,6 +272,16 @@ static bool set_reverse(struct bench_matrix_draft *d, const char *value)
     return on_off(value, &d->row.reverse);
 }
 
+static bool set_spin(struct bench_matrix_draft *d, const char *value)
+{
+    bool spin;
+
+    if (!on_off(value, &spin))
+        return false;
+    d->row.no_spin = !spin;
+    return true;
+}
+
 static bool set_block(struct bench_matrix_draft *d, const char *value)
 {
     return vly_size_parse(value, &d->row.block_bytes) == 0 && d->row.block_bytes > 0 &&
@@ -311,6 +321,7 @@ static const struct bench_matrix_key memory_keys[] = {
     {"time", "a time such as 5s, at most 1h", "for", set_time},
     {"warmup", "a time such as 1s, at most 1h", NULL, set_warmup},
     {"block", "a size such as 128KiB", "block", set_block},
+    {"spin", ON_OFF, "spin", set_spin},
     {NULL, NULL, NULL, NULL},
 };
 

@@ -85,6 +85,8 @@ static void memory_client(const struct bench_job *job, struct bench_argv *argv)
     add_number(argv, "-P", row->parallel == 0 ? 1 : row->parallel, "");
     if (row->reverse)
         bench_argv_add(argv, "-R");
+    if (row->no_spin)
+        bench_argv_add(argv, "--no-spin");
     if (row->interval_ns != 0)
         add_seconds(argv, "-i", row->interval_ns);
     add_text(argv, "--cc", row->cc);

@@ -212,6 +212,8 @@ static void poll_socket(struct vly_driver *d)
 /* Before time may declare anything lost, what has arrived meanwhile is read. */
 static void pump(struct vly_driver *d, bool readable)
 {
+    bool heard = readable;
+
     assert(!d->pumping);
     d->pumping = true;
     for (unsigned i = 0; i < RECV_BATCHES; i++) {
@@ -222,7 +224,10 @@ static void pump(struct vly_driver *d, bool readable)
             vly_endpoint_on_deadline(d->ep, d->now_ns);
             drain_events(d);
         }
+        heard |= readable;
         send_all(d);
+        if (!readable && heard && !uv_is_active((uv_handle_t *)&d->wake) && !d->batch_kept)
+            readable = vly_spin_wait(&d->spin, vly_udp_fd(d->udp));
         if (!readable)
             break;
     }
@@ -408,6 +413,7 @@ int vly_driver_open(struct vly_driver **out, uv_loop_t *loop, const struct socka
     d->opt = *opt;
     d->loop = loop;
     d->offloads = (struct vly_offloads){.loop = loop, .on_less = on_offload_done, .owner = d};
+    vly_spin_init(&d->spin, !opt->no_spin);
     d->timer_fd = -1;
     d->armed_ns = VLY_NEVER;
     if ((err = vly_udp_open(&d->udp, bind_addr, &opt->udp)) != 0)

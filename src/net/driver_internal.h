@@ -7,6 +7,7 @@
 #include "net/addr.h"
 #include "net/driver.h"
 #include "net/offload.h"
+#include "net/spin.h"
 
 struct udp_link {
     struct vly_link base;  /* first: a link is its udp_link */
@@ -42,6 +43,7 @@ struct vly_driver {
     bool pumping;
     uint64_t now_ns; /* while pumping */
     uint64_t kernel_drops;
+    struct vly_spin spin;
     struct udp_link *links;
     struct vly_offloads offloads;
 

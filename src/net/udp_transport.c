@@ -50,6 +50,7 @@ static int driver_options(struct vly_driver_options *o, const struct vly_transpo
     const struct vly_transport_options *t = &spec->options;
 
     *o = (struct vly_driver_options){.allow_plain = t->plain,
+                                     .no_spin = t->no_spin,
                                      .is_server = spec->is_server,
                                      .max_conns = spec->max_links,
                                      .on_accept = spec->on_accept,

@@ -523,7 +523,9 @@ uint64_t vly_conn_released(const struct vly_conn *c, uint64_t id)
 {
     const struct vly_stream *s = vly_streams_find(&c->streams, id);
 
-    return s == NULL ? UINT64_MAX : s->send.base - c->sh->config.first_offset;
+    if (s == NULL || s->send_state != VLY_SEND_OPEN)
+        return UINT64_MAX;
+    return s->send.base - c->sh->config.first_offset;
 }
 
 int vly_conn_write(struct vly_conn *c, uint64_t id, struct vly_span data, bool fin, size_t *written)

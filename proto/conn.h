@@ -142,7 +142,7 @@ VLY_MUST_USE int vly_conn_commit(struct vly_conn *c, uint64_t id, size_t len, bo
 VLY_MUST_USE int vly_conn_lend(struct vly_conn *c, uint64_t id, const uint8_t *data, size_t *len,
                                bool fin);
 /* So many bytes of the stream are acknowledged from its beginning on: they are not read any more.
- * UINT64_MAX: all of them, the stream is over. */
+ * UINT64_MAX: none is any more, our direction is over or was reset. */
 uint64_t vly_conn_released(const struct vly_conn *c, uint64_t id);
 /* Copies as much of `data` as there is room for; *written may be less than len. `fin` applies when
  * all was taken. Returns 0 (also with *written 0), VLY_E_STATE, VLY_E_NOMEM. */

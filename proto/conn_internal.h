@@ -264,9 +264,10 @@ struct vly_packet {
 void vly_conn_on_packet(struct vly_conn *c, const struct vly_packet *p);
 
 /* conn_recv_run.c: `n` packets that were opened by vly_conn_open_run, in the order they came; those
- * that did not verify are passed over. `like` tells what they have in common. */
-void vly_conn_recv_run(struct vly_conn *c, const struct vly_packet *like,
-                       const struct vly_aead_job *jobs, size_t n);
+ * that did not verify, or come after the connection's end, are passed over. `like` tells what they
+ * have in common. Returns how many were not. */
+size_t vly_conn_recv_run(struct vly_conn *c, const struct vly_packet *like,
+                         const struct vly_aead_job *jobs, size_t n);
 
 /* conn_ack.c. Errors: a close code in *code with VLY_E_PROTOCOL, or VLY_E_NOMEM. */
 VLY_MUST_USE int vly_conn_on_ack(struct vly_conn *c, const struct vly_ack *ack, uint64_t now_ns,
@@ -314,12 +315,12 @@ void vly_conn_pmtud_refused(struct vly_conn *c, size_t bytes, uint64_t now_ns);
 bool vly_conn_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns);
 
 /* What conn_send_run.c needs too: how many bytes the window lets go (RULE 26), at which rate (0:
- * any), up to where credit lets new data of a stream go, and whether packet `pn` should carry
+ * any), up to where credit lets new data of a stream go, and the first number that should carry
  * FLOOR. */
 uint64_t vly_conn_window_room(const struct vly_conn *c);
 uint64_t vly_conn_pacing_rate(const struct vly_conn *c);
 uint64_t vly_conn_stream_max_end(const struct vly_conn *c, const struct vly_stream *s);
-bool vly_conn_floor_is_due(const struct vly_conn *c, uint64_t pn);
+uint64_t vly_conn_floor_due_pn(const struct vly_conn *c);
 /* Counted packets of so many bytes together were recorded. */
 void vly_conn_counted_sent(struct vly_conn *c, uint32_t bytes, uint64_t now_ns);
 

@@ -8,14 +8,14 @@
  */
 #include "conn_internal.h"
 
-#include <string.h>
+#include "num.h"
 
 /* What the packets taken here add up to, and what was found for the one before. */
 struct run {
     struct vly_conn *conn;
     const struct vly_packet *like; /* the packets differ from it in number and text */
     struct vly_stream *stream;     /* of the last packet taken; NULL: look it up */
-    uint64_t pkts, bytes, data_bytes;
+    uint64_t pkts, bytes, data_bytes, longest_bytes;
 };
 
 /* Whether the connection is past everything that makes its first packets special. */
@@ -82,6 +82,8 @@ static void count(struct run *r)
     c->stats.bytes_received += r->bytes;
     c->stats.frames_received[VLY_FRAME_STREAM] += r->pkts;
     c->stats.stream_bytes_received += r->data_bytes;
+    c->stats.datagram_received_bytes =
+        vly_max_u64(c->stats.datagram_received_bytes, r->longest_bytes);
     c->last_received_ns = r->like->now_ns;
     c->unanswered_ns = VLY_NEVER;
     c->data_heard = true;
@@ -96,15 +98,18 @@ static void record(struct run *r, uint64_t pn, size_t bytes)
 
     r->pkts++;
     r->bytes += bytes;
+    r->longest_bytes = vly_max_u64(r->longest_bytes, bytes);
     vly_ackset_add(&c->ackset, pn, p->now_ns, true, p->ecn, c->rtt.smoothed_ns);
+    vly_ackset_add_bytes(&c->ackset, bytes);
     vly_conn_trace(c, VLY_TRACE_PACKET_RECEIVED, p->now_ns, abc);
 }
 
-void vly_conn_recv_run(struct vly_conn *c, const struct vly_packet *like,
-                       const struct vly_aead_job *jobs, size_t n)
+size_t vly_conn_recv_run(struct vly_conn *c, const struct vly_packet *like,
+                         const struct vly_aead_job *jobs, size_t n)
 {
     struct run r = {.conn = c, .like = like};
     bool settled = is_settled(c, like);
+    size_t n_used = 0;
 
     for (const struct vly_aead_job *job = jobs; job < jobs + n && c->state != VLY_STATE_CLOSED;
          job++) {
@@ -114,6 +119,7 @@ void vly_conn_recv_run(struct vly_conn *c, const struct vly_packet *like,
 
         if (!job->ok)
             continue;
+        n_used++;
         if (settled && take_next(&r, job->number, text)) {
             record(&r, job->number, bytes);
             continue;
@@ -127,4 +133,5 @@ void vly_conn_recv_run(struct vly_conn *c, const struct vly_packet *like,
         settled = is_settled(c, like);
     }
     count(&r);
+    return n_used;
 }

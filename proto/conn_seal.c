@@ -99,7 +99,7 @@ static uint64_t keep_old_ns(const struct vly_conn *c)
 
 void vly_conn_open_run(struct vly_conn *c, struct vly_aead_job *jobs, size_t n, uint64_t now_ns)
 {
-    int err = vly_recv_keys_open_run(c->recv_keys, jobs, n);
+    int err = vly_recv_keys_open_run(c->recv_keys, jobs, n, now_ns);
 
     for (size_t i = 0; i < n; i++)
         c->stats.dropped_received += !jobs[i].ok;

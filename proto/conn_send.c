@@ -335,15 +335,15 @@ static bool write_path_response(struct vly_conn *c, struct build *b)
     return true;
 }
 
-bool vly_conn_floor_is_due(const struct vly_conn *c, uint64_t pn)
+uint64_t vly_conn_floor_due_pn(const struct vly_conn *c)
 {
-    return pn - c->floor_pn >= VLY_FLOOR_EVERY_PKTS && c->log.oldest > c->floor_sent;
+    return c->log.oldest > c->floor_sent ? c->floor_pn + VLY_FLOOR_EVERY_PKTS : UINT64_MAX;
 }
 
 /* SPEC 4.3: so that the receiver can forget. Stands before the data, which leaves no room. */
 static bool write_floor(struct vly_conn *c, struct build *b)
 {
-    if (!vly_conn_floor_is_due(c, c->log.next) || vly_wr_room(&b->w) < 9)
+    if (vly_conn_floor_due_pn(c) > c->log.next || vly_wr_room(&b->w) < 9)
         return false;
     vly_frame_floor_encode(&b->w, c->log.oldest);
     return true;

@@ -38,7 +38,7 @@ static struct vly_stream *only_sender(const struct vly_conn *c)
 static bool has_more_to_say(const struct vly_conn *c)
 {
     return c->probes > 0 || c->ping_pending || c->need_max_data || c->need_max_streams ||
-           c->path_response_pending || vly_conn_floor_is_due(c, c->log.next) ||
+           c->path_response_pending || vly_conn_floor_due_pn(c) <= c->log.next ||
            vly_ackset_due_ns(&c->ackset, 0) != VLY_NEVER;
 }
 
@@ -74,15 +74,16 @@ static uint64_t filled_pkts(const struct vly_conn *c, const struct vly_stream *s
     return end > s->send.sent_end ? (end - s->send.sent_end) / payload : 0;
 }
 
-/* How many numbers may follow each other: none left out (RULE 17), no other key, all in the ring as
- * it is. */
+/* How many numbers may follow each other: none left out (RULE 17), no FLOOR, no other key, all in
+ * the ring as it is. */
 static uint64_t free_numbers(const struct vly_conn *c)
 {
     uint64_t pn = c->log.next;
     uint64_t skip = c->skip_at_pn > pn ? c->skip_at_pn - pn : 0;
+    uint64_t floor = vly_conn_floor_due_pn(c) - pn;
     uint64_t key = vly_send_keys_left(c->send_keys, pn);
 
-    return vly_min_u64(vly_min_u64(skip, key), vly_sentlog_room(&c->log));
+    return vly_min_u64(vly_min_u64(skip, floor), vly_min_u64(key, vly_sentlog_room(&c->log)));
 }
 
 /* The slot of a packet: header and frame are written, the data lent to the cipher. */

@@ -117,32 +117,42 @@ static bool on_unknown(struct vly_endpoint *ep, const struct vly_datagram *d, ui
     return false;
 }
 
-/* How many of the datagrams, the first one included, are of the same kind, for the same connection
- * and from the same place. */
+/* Of DATA, without a look at the rest. */
+static uint64_t packet_number(const struct vly_datagram *d)
+{
+    return vly_load_u64(d->data + VLY_DATA_HEADER_BYTES - sizeof(uint64_t));
+}
+
+/* Whether `d` is of the same kind as `first`, for the same connection and from the same place. */
+static bool goes_with(const struct vly_datagram *d, const struct vly_datagram *first)
+{
+    return d->len > VLY_DATA_HEADER_BYTES + VLY_TAG_BYTES && d->len <= VLY_DATAGRAM_MAX &&
+           d->ecn == first->ecn && memcmp(d->data, first->data, 1 + sizeof(uint64_t)) == 0 &&
+           packet_number(d) <= VLY_VARINT_MAX && /* RULE 36 */
+           (d->from == first->from || vly_addr_equal(d->from, first->from));
+}
+
+/* How many of the datagrams, the first one included, can be opened together. */
 static size_t run_length(const struct vly_datagram *d, size_t n)
 {
     size_t i = 1;
 
-    while (i < n && i < VLY_BATCH_PKTS && d[i].len > VLY_DATA_HEADER_BYTES + VLY_TAG_BYTES &&
-           d[i].len <= VLY_DATAGRAM_MAX && d[i].ecn == d->ecn &&
-           memcmp(d[i].data, d->data, 1 + sizeof(uint64_t)) == 0 &&
-           (d[i].from == d->from || vly_addr_equal(d[i].from, d->from)))
+    while (i < n && i < VLY_BATCH_PKTS && goes_with(&d[i], d))
         i++;
     return i;
 }
 
-/* Packets of the present keys, opened together. Returns how many verified. */
+/* Packets of the present keys, opened together. Returns how many were of use. */
 static size_t open_run(struct vly_conn *c, const struct vly_datagram *d, size_t n,
                        const struct vly_packet *like)
 {
     struct vly_aead_job jobs[VLY_BATCH_PKTS];
-    size_t n_ok = 0;
 
     for (size_t i = 0; i < n; i++) {
         uint8_t *text = d[i].data + VLY_DATA_HEADER_BYTES;
 
         jobs[i] = (struct vly_aead_job){
-            .number = vly_load_u64(text - sizeof(uint64_t)),
+            .number = packet_number(&d[i]),
             .head = d[i].data,
             .head_bytes = VLY_DATA_HEADER_BYTES,
             .in = text,
@@ -151,10 +161,7 @@ static size_t open_run(struct vly_conn *c, const struct vly_datagram *d, size_t 
         };
     }
     vly_conn_open_run(c, jobs, n, like->now_ns);
-    for (size_t i = 0; i < n; i++)
-        n_ok += jobs[i].ok;
-    vly_conn_recv_run(c, like, jobs, n);
-    return n_ok;
+    return vly_conn_recv_run(c, like, jobs, n);
 }
 
 /* One packet, perhaps of other keys than the present ones. */

@@ -257,14 +257,19 @@ static struct vly_generation *recv_pick(struct vly_recv_keys *k, uint64_t pn, bo
     return k->old.keys != NULL && pn < k->lowest_pn ? &k->old : &k->next;
 }
 
+static void old_expire(struct vly_recv_keys *k, uint64_t now_ns)
+{
+    if (k->old.keys != NULL && now_ns >= k->old_until_ns)
+        generation_fini(&k->old, &k->start);
+}
+
 /* RULE 9: until the tag has verified, nothing changes but the count of forgeries. */
 int vly_recv_keys_open(struct vly_recv_keys *k, struct vly_aead_job *job, bool phase,
                        uint64_t now_ns, uint64_t keep_old_ns)
 {
     struct vly_generation *g;
 
-    if (k->old.keys != NULL && now_ns >= k->old_until_ns)
-        generation_fini(&k->old, &k->start);
+    old_expire(k, now_ns);
     if (phase && is_plain(&k->start))
         return on_forgery(k);
     g = recv_pick(k, job->number, phase);
@@ -278,10 +283,12 @@ int vly_recv_keys_open(struct vly_recv_keys *k, struct vly_aead_job *job, bool p
     return 0;
 }
 
-int vly_recv_keys_open_run(struct vly_recv_keys *k, struct vly_aead_job *jobs, size_t n)
+int vly_recv_keys_open_run(struct vly_recv_keys *k, struct vly_aead_job *jobs, size_t n,
+                           uint64_t now_ns)
 {
     int err = 0;
 
+    old_expire(k, now_ns);
     k->start.suite->open(k->now.keys, jobs, n);
     for (size_t i = 0; i < n; i++) {
         if (!jobs[i].ok)

@@ -119,7 +119,7 @@ static inline bool vly_recv_keys_is_present(const struct vly_recv_keys *k, bool 
 /* Opens packets that are; sets each one's `ok`. Returns 0; or VLY_E_LIMIT after a forgery too many
  * (RULE 13). */
 VLY_MUST_USE int vly_recv_keys_open_run(struct vly_recv_keys *k, struct vly_aead_job *jobs,
-                                        size_t n);
+                                        size_t n, uint64_t now_ns);
 /* An ACK that covers `largest_pn` was sent. */
 void vly_recv_keys_on_ack_sent(struct vly_recv_keys *k, uint64_t largest_pn);
 

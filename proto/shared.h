@@ -29,7 +29,8 @@ struct vly_replies {
 /* The next free slot, to be filled and then counted with n++; NULL when full. */
 struct vly_reply *vly_replies_free_slot(struct vly_replies *r);
 
-/* Events in order. Grows; emptied after each verb, so one datagram's events bound it. */
+/* Events in order. Grows; emptied after each verb, so the events of one run of datagrams bound it.
+ */
 struct vly_queued_event {
     enum vly_event_type type;
     struct vly_conn *conn;

@@ -140,6 +140,15 @@ static void on_data(struct pair *p, struct pair_side *s, const struct vly_event 
     }
 }
 
+static void digest_event(struct pair_side *s, const struct vly_event *ev)
+{
+    uint64_t parts[] = {ev->type,     ev->stream,        ev->offset,
+                        ev->data.len, (uint64_t)ev->err, ev->code};
+
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        s->digest = (s->digest ^ parts[i]) * UINT64_C(0x100000001b3) + 1;
+}
+
 static void drain(struct pair *p, struct pair_side *s)
 {
     struct vly_event ev;
@@ -147,6 +156,8 @@ static void drain(struct pair *p, struct pair_side *s)
     while (vly_endpoint_next_event(s->ep, &ev)) {
         assert_int_equal(ev.conn == NULL, ev.type == VLY_EV_TURNED_AWAY);
         log_event(s, ev.type);
+        if (ev.type != VLY_EV_CLOSED)
+            digest_event(s, &ev);
         s->last[ev.type] = ev;
         s->events[ev.type]++;
         if (ev.type == VLY_EV_ACCEPTED)
@@ -285,6 +296,26 @@ void pair_deliver(struct pair *p, enum pair_who from)
         if (same_addr(&d->to, &p->side[to].addr))
             pair_give(p, to, &s->addr, d->ecn, (struct vly_span){d->data, d->len});
     }
+    pair_drop(p, from);
+}
+
+void pair_deliver_run(struct pair *p, enum pair_who from)
+{
+    struct pair_side *s = &p->side[from], *to = &p->side[1 - from];
+    struct vly_datagram *run = calloc(s->out_n + 1, sizeof(*run));
+    size_t n = 0;
+
+    assert_non_null(run);
+    for (size_t i = 0; i < s->out_n; i++) {
+        const struct pair_datagram *d = &s->out[i];
+
+        if (same_addr(&d->to, &to->addr))
+            run[n++] = (struct vly_datagram){d->data, d->len, &s->addr, d->ecn};
+    }
+    drain(p, to);
+    vly_endpoint_recv_run(to->ep, run, n, p->now_ns);
+    drain(p, to);
+    free(run);
     pair_drop(p, from);
 }
 

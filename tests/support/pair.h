@@ -65,6 +65,9 @@ struct pair_side {
     char log[PAIR_LOG_MAX];
     struct vly_event last[VLY_EV_TURNED_AWAY + 1]; /* by type; `data` is not to be used */
     uint64_t events[VLY_EV_TURNED_AWAY + 1];
+    /* Of all events in order, but for the content of DATA and for CLOSED, which is told when there
+     * is nothing else to tell of any connection. */
+    uint64_t digest;
     struct pair_stream stream[PAIR_STREAMS_MAX]; /* by id; the last one stands for all above */
 };
 
@@ -113,6 +116,8 @@ void pair_give(struct pair *p, enum pair_who to, const struct vly_addr *from, en
 /* Delivers, or drops, what is under way from the side. What goes elsewhere than to the other side
  * is dropped. */
 void pair_deliver(struct pair *p, enum pair_who from);
+/* The same with one call, as if all had arrived at once. */
+void pair_deliver_run(struct pair *p, enum pair_who from);
 void pair_drop(struct pair *p, enum pair_who from);
 /* Drops the n-th of the datagrams under way from the side, from 0. */
 void pair_drop_nth(struct pair *p, enum pair_who from, size_t nth);

@@ -31,3 +31,7 @@ endif()
 if(VLY_COVERAGE)
     add_link_options(--coverage)
 endif()
+if(VLY_LTO)
+    # Else the linker does it wherever it can, and each test takes ten seconds. Programs turn it on.
+    add_link_options(-fno-lto)
+endif()

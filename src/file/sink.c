@@ -189,6 +189,19 @@ static bool push_is_due(const struct vly_file_sink *s)
            s->here.written_bytes + s->target.written_bytes >= s->pushed_bytes + VLY_SINK_PUSH_BYTES;
 }
 
+/* What is gathered waits for threads. */
+static bool is_for_threads(const struct vly_file_sink *s)
+{
+    return s->by_thread > 0 || s->busy == VLY_SINK_RESERVING;
+}
+
+/* What is closed waits for no content, which may wait for its credit: threads write all of it. */
+static void let_none_wait(struct vly_file_sink *s)
+{
+    if (s->by_thread == 0 && s->runs.closed != NULL)
+        s->by_thread = 1;
+}
+
 /* Gives a thread what there is for it; without threads it is done when this returns. */
 static void start_writing(struct vly_file_sink *s)
 {
@@ -241,6 +254,7 @@ static void on_reserved(struct vly_file_sink *s)
         start_publishing(s);
         return;
     }
+    let_none_wait(s);
     start_writing(s);
     s->base.events->on_ready(s->base.ctx);
 }
@@ -253,6 +267,7 @@ static void on_written(struct vly_file_sink *s)
         s->by_thread = BY_THREAD_RUNS;
     else
         s->by_thread -= n < s->by_thread ? n : s->by_thread;
+    let_none_wait(s);
     if (s->fault.err != 0 ||
         (!s->finish_wanted && vly_sink_catch_up(s, CATCH_UP_BYTES, &s->fault) != 0)) {
         fail(s);
@@ -299,7 +314,7 @@ static int write_here(struct vly_file_sink *s, uint64_t offset, struct vly_span 
 
     if (s->runs.closed == NULL && rest.len == 0)
         return 0;
-    while (s->runs.closed != NULL && s->by_thread == 0 && err == 0) {
+    while (s->runs.closed != NULL && !is_for_threads(s) && err == 0) {
         err = vly_runs_write_oldest(&s->runs, &s->here, why);
         note_wait(s);
     }
@@ -324,6 +339,12 @@ static struct vly_span gather(struct vly_file_sink *s, uint64_t offset, struct v
     return data;
 }
 
+/* Part of a hole, maybe, of which there is more to come. */
+static bool is_zero(struct vly_span data)
+{
+    return data.data[0] == 0 && memcmp(data.data, data.data + 1, data.len - 1) == 0;
+}
+
 /* Puts the bytes into the file or into runs on their way there. */
 static int store(struct vly_file_sink *s, uint64_t offset, struct vly_span data,
                  struct vly_fault *why)
@@ -331,9 +352,9 @@ static int store(struct vly_file_sink *s, uint64_t offset, struct vly_span data,
     struct vly_span rest = data;
     int err;
 
-    if (s->by_thread > 0 || data.len < WRITE_AT_ONCE_BYTES)
+    if (is_for_threads(s) || data.len < WRITE_AT_ONCE_BYTES || is_zero(data))
         rest = gather(s, offset, data);
-    if (rest.len > 0 && s->by_thread > 0 && s->runs.closed != NULL) {
+    if (rest.len > 0 && s->runs.closed != NULL && is_for_threads(s)) {
         /* The threads do not keep up: that costs less than writing small pieces. */
         if ((err = vly_runs_write_oldest(&s->runs, &s->here, why)) != 0)
             return err;

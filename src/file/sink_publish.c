@@ -107,9 +107,9 @@ static int drop_cache(struct vly_file_sink *s)
 /* Keeps the disk busy while content comes in, so that little is left for fsync. */
 static int push_out(struct vly_file_sink *s)
 {
-    if (s->target.written_bytes < s->pushed_bytes + VLY_SINK_PUSH_BYTES)
+    if (s->in_memory || s->written_bytes < s->pushed_bytes + VLY_SINK_PUSH_BYTES)
         return 0;
-    s->pushed_bytes = s->target.written_bytes;
+    s->pushed_bytes = s->written_bytes;
     (void)sync_file_range(s->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     return is_large(s) ? drop_cache(s) : 0;
 }

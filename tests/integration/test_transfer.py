@@ -67,6 +67,21 @@ class RoundTrip(Case):
         self.run_ok("put", self.dir / "a", server.at, "-f")
         self.assert_same(self.root / "a", self.dir / "a")
 
+    def test_sparse_files_stay_sparse(self):
+        size = 40 << 20
+        holes = self.root / "holes"
+        with open(holes, "wb") as f:
+            for at in (0, (9 << 20) + 5, 30 << 20):
+                f.seek(at)
+                f.write(random_bytes(100_000, seed=at))
+            f.truncate(size)
+        server = self.serve("--writable")
+        self.run_ok("get", f"{server.at}/holes", "-o", self.got)
+        self.run_ok("put", self.got / "holes", f"{server.at}/put")
+        for path in (self.got / "holes", self.root / "put"):
+            self.assert_same(holes, path)
+            self.assertLess(path.stat().st_blocks * 512, 4 << 20, path)
+
     def test_permission_bits_travel(self):
         source = self.file("root/tool", 100)
         source.chmod(0o750)

@@ -70,6 +70,31 @@ static void test_sink_catches_up(void **state)
     free(data);
 }
 
+/* A file that ends with zeros: they come first and are a hole behind the file's end when they are
+ * hashed; the file is as long as it should be. */
+static void test_sink_ends_with_a_hole(void **state)
+{
+    for (int reversed = 0; reversed < 2; reversed++) {
+        uint8_t *data = sink_content(2 * MIB, 1);
+        struct sink_fixture f;
+
+        memset(data + MIB, 0, MIB);
+        sink_begin(&f, state, VLY_SIZE_UNKNOWN);
+        assert_int_equal(sink_open(&f), 0);
+        assert_int_equal(sink_write_at(&f, data, reversed ? MIB : 0, MIB / 2), 0);
+        assert_int_equal(sink_write_at(&f, data, reversed ? 0 : MIB / 2, MIB), 0);
+        assert_int_equal(sink_write_at(&f, data, 3 * MIB / 2, MIB / 2), 0);
+        assert_int_equal(f.sink->hash.bytes, 2 * MIB);
+        sink_finish(&f, data, 2 * MIB);
+        assert_int_equal(f.result.err, 0);
+        sink_assert_target(&f, data, 2 * MIB);
+        assert_in_range(tmpdir_stat(f.dir, "target").st_blocks * 512, MIB, MIB + MIB / 8);
+        sink_end(&f, true);
+        assert_int_equal(unlink(tmpdir_at(f.dir, "target")), 0);
+        free(data);
+    }
+}
+
 static void test_sink_temp_is_private(void **state)
 {
     struct sink_fixture f;
@@ -326,6 +351,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_TMPDIR(test_sink_any_order_any_size),
         IN_TMPDIR(test_sink_catches_up),
+        IN_TMPDIR(test_sink_ends_with_a_hole),
         IN_TMPDIR(test_sink_temp_is_private),
         IN_TMPDIR(test_sink_wrong_hash),
         IN_TMPDIR(test_sink_wrong_size),

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint8_t pattern(uint64_t stream, uint64_t offset)
+uint8_t world_byte(uint64_t stream, uint64_t offset)
 {
     return (uint8_t)(offset * 31 + (offset >> 8) + stream * 7);
 }
@@ -40,7 +40,7 @@ static void feed(struct end *e, uint64_t stream)
         assert_int_equal(err, 0);
         assert_in_range(len, 1, *left);
         for (size_t i = 0; i < len; i++)
-            room[i] = pattern(stream, *sent + i);
+            room[i] = world_byte(stream, *sent + i);
         *left -= len;
         *sent += len;
         assert_int_equal(e->link->ops->commit(e->link, stream, len, *left == 0), 0);
@@ -79,7 +79,7 @@ static void on_data(void *user, uint64_t stream, uint64_t offset, struct vly_spa
     struct end *e = user;
 
     for (size_t i = 0; i < data.len; i++)
-        if (data.data[i] != pattern(stream, offset + i))
+        if (data.data[i] != world_byte(stream, offset + i))
             fail_msg("stream %d differs at %d", (int)stream, (int)(offset + i));
     e->received += data.len;
     e->link->ops->consume(e->link, stream, data.len);

@@ -60,6 +60,8 @@ void world_turn(struct world *w, unsigned turns);
 /* Runs the loop until nothing is left, which is until both drivers have closed. */
 void world_run(struct world *w);
 
+/* The byte of a stream that the server expects there. */
+uint8_t world_byte(uint64_t stream, uint64_t offset);
 /* Makes `e` the user of `link`. */
 void end_take(struct end *e, struct vly_link *link);
 /* Opens the next stream and writes `bytes` to it, as it takes them. */

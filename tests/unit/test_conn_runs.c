@@ -185,23 +185,26 @@ static void test_conn_runs_are_what_single_packets_would_be(void **state)
 }
 
 /* RULE 33: with credit for less than the next full packet, that one is shorter; not a byte more
- * goes than was allowed. */
+ * goes than was allowed, to all streams together. */
 static void test_conn_runs_end_where_credit_does(void **state)
 {
     const struct vly_conn_config small = {.window_bytes = 20000, .window_max_bytes = 20000};
     struct pair *p = pair_connected(NULL, &small);
-    uint64_t id = pair_open(p, PAIR_CLIENT);
+    uint64_t id[2] = {pair_open(p, PAIR_CLIENT), pair_open(p, PAIR_CLIENT)};
 
     (void)state;
     server(p)->holds_credit = true;
-    pair_write(p, PAIR_CLIENT, id, 50000, true);
+    pair_write(p, PAIR_CLIENT, id[0], 10000, false);
+    pair_run(p, VLY_S(1));
+    pair_write(p, PAIR_CLIENT, id[1], 50000, true);
     pair_run(p, VLY_S(1));
     assert_int_equal(pair_stats(p, PAIR_CLIENT).stream_bytes_sent, 20000);
-    assert_int_equal(server(p)->stream[id].bytes, 20000);
+    assert_int_equal(server(p)->stream[id[1]].bytes, 10000);
     server(p)->holds_credit = false;
-    pair_consume(p, PAIR_SERVER, id);
+    pair_consume(p, PAIR_SERVER, id[0]);
+    pair_consume(p, PAIR_SERVER, id[1]);
     pair_run(p, VLY_S(1));
-    assert_int_equal(server(p)->stream[id].final_bytes, 50000);
+    assert_int_equal(server(p)->stream[id[1]].final_bytes, 50000);
     pair_free(p);
 }
 
@@ -449,31 +452,99 @@ static void test_conn_runs_received_as_one_by_one(void **state)
     }
 }
 
+/* Packets of a scripted client that arrive at once: with these numbers, each `len` bytes of stream
+ * 0 from `offset` on. */
+static void give_run(struct raw *r, const uint64_t *pn, size_t n, uint64_t offset, size_t len)
+{
+    struct vly_datagram run[8] = {0};
+    uint8_t *copy[8] = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        struct vly_span sealed;
+
+        raw_stream(r, 0, offset + i * len, len, false);
+        sealed = raw_seal(r, pn[i]);
+        copy[i] = test_exact_copy(sealed.data, sealed.len);
+        run[i] = (struct vly_datagram){.data = copy[i], .len = sealed.len, .from = &r->addr};
+    }
+    vly_endpoint_recv_run(server(r->p)->ep, run, n, r->p->now_ns);
+    (void)raw_take(r);
+    for (size_t i = 0; i < n; i++)
+        free(copy[i]);
+}
+
 /* RULE 36: in a run, too, a number that no packet has makes a datagram worthless. */
 static void test_conn_runs_numbers_beyond_all_are_dropped(void **state)
 {
     struct pair *p = pair_new(NULL, NULL);
     struct raw *r = calloc(1, sizeof(*r));
-    struct vly_datagram run[3];
-    uint8_t *copy[3];
+    uint64_t pn[4];
 
     (void)state;
     raw_connect(r, p, NULL, NULL);
-    for (size_t i = 0; i < 3; i++) {
-        struct vly_span sealed;
-
-        raw_stream(r, 0, 100 * (i / 2), 100, false);
-        sealed = raw_seal(r, i == 1 ? VLY_VARINT_MAX + 1 : r->next_pn++);
-        copy[i] = test_exact_copy(sealed.data, sealed.len);
-        run[i] = (struct vly_datagram){.data = copy[i], .len = sealed.len, .from = &r->addr};
-    }
-    vly_endpoint_recv_run(server(p)->ep, run, 3, p->now_ns);
-    pair_flush(p, PAIR_SERVER);
-    assert_string_equal(server(p)->log, "Aod");
+    pn[0] = r->next_pn;
+    pn[1] = r->next_pn + 1;
+    pn[2] = VLY_VARINT_MAX + 1;
+    pn[3] = r->next_pn + 2;
+    give_run(r, pn, 4, 0, 100);
     assert_int_equal(server(p)->stream[0].bytes, 200);
+    assert_int_equal(pair_stats(p, PAIR_SERVER).stream_bytes_received, 200);
     assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).datagrams_dropped, 1);
-    for (size_t i = 0; i < 3; i++)
-        free(copy[i]);
+    pair_free(p);
+    free(r);
+}
+
+/* RULE 11: of two packets with one number the first counts, whatever the other says. */
+static void test_conn_runs_one_number_twice_counts_once(void **state)
+{
+    struct pair *p = pair_new(NULL, NULL);
+    struct raw *r = calloc(1, sizeof(*r));
+    uint64_t pn[3];
+
+    (void)state;
+    raw_connect(r, p, NULL, NULL);
+    pn[0] = pn[1] = r->next_pn;
+    pn[2] = r->next_pn + 1;
+    give_run(r, pn, 3, 0, 100);
+    assert_int_equal(server(p)->stream[0].bytes, 100); /* what comes next leaves a gap */
+    assert_int_equal(pair_stats(p, PAIR_SERVER).duplicates_received, 1);
+    pair_free(p);
+    free(r);
+}
+
+/* SPEC 5.1: 256 KiB ask for an ACK, however few packets they are. */
+static void test_conn_runs_many_bytes_ask_for_an_ack(void **state)
+{
+    struct vly_endpoint_config cfg = pair_config(PAIR_SERVER);
+    struct pair *p;
+    struct raw *r = calloc(1, sizeof(*r));
+    uint64_t offset = 0, acks;
+
+    (void)state;
+    cfg.conn.window_bytes = 64u << 20; /* no credit goes back, which an ACK would ride on */
+    p = pair_new(NULL, &cfg);
+    raw_connect(r, p, NULL, NULL);
+    for (unsigned ms = 0; ms < 20; ms++) { /* many packets in a round trip: ACKs become rare */
+        for (unsigned i = 0; i < 50; i++, offset += 10) {
+            raw_stream(r, 0, offset, 10, false);
+            raw_send(r);
+        }
+        (void)raw_take(r);
+        p->now_ns += VLY_MS(1);
+    }
+    vly_frame_ping_encode(raw_packet(r));
+    raw_send(r);
+    (void)raw_take(r); /* nothing is left to acknowledge */
+    acks = r->seen.frames[VLY_FRAME_ACK];
+    for (unsigned i = 0; i < 3; i++) {
+        const uint64_t pn[2] = {r->next_pn, r->next_pn + 1};
+
+        give_run(r, pn, 2, offset, 60000);
+        r->next_pn += 2;
+        offset += 120000;
+        assert_int_equal(r->seen.frames[VLY_FRAME_ACK], i < 2 ? acks : acks + 1);
+    }
+    assert_true(pair_stats(p, PAIR_SERVER).datagram_received_bytes > 60000);
     pair_free(p);
     free(r);
 }
@@ -612,6 +683,8 @@ int main(void)
         cmocka_unit_test(test_conn_runs_keep_the_pace),
         cmocka_unit_test(test_conn_runs_received_as_one_by_one),
         cmocka_unit_test(test_conn_runs_numbers_beyond_all_are_dropped),
+        cmocka_unit_test(test_conn_runs_one_number_twice_counts_once),
+        cmocka_unit_test(test_conn_runs_many_bytes_ask_for_an_ack),
         cmocka_unit_test(test_conn_runs_lent_memory_is_read_until_released),
         cmocka_unit_test(test_conn_runs_reset_releases_what_was_lent),
         cmocka_unit_test(test_conn_runs_closed_connection_reads_nothing),

@@ -209,6 +209,32 @@ static void test_keys_old_ones_read_what_was_under_way(void **state)
     direction_fini(&d);
 }
 
+/* No less when packets come in runs, which none of the old keys is ever among. */
+static void test_keys_old_ones_end_with_a_run(void **state)
+{
+    struct direction d;
+    struct direction_packet old[1], p;
+    uint8_t text[sizeof(p.sealed)];
+    struct vly_aead_job job = {.head = p.head,
+                               .head_bytes = sizeof(p.head),
+                               .in = p.sealed,
+                               .len = sizeof(p.sealed) - VLY_TAG_BYTES,
+                               .out = text};
+
+    (void)state;
+    direction_start(&d);
+    pass_update(&d, old, 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(direction_make(&d, d.send->next_pn, &p), 0);
+        job.number = p.pn;
+        d.now_ns = i == 0 ? DIRECTION_KEEP_OLD_NS - 1 : DIRECTION_KEEP_OLD_NS;
+        assert_int_equal(vly_recv_keys_open_run(d.recv, &job, 1, d.now_ns), 0);
+        assert_true(job.ok);
+        assert_int_equal(d.recv->old.keys != NULL, i == 0);
+    }
+    direction_fini(&d);
+}
+
 /* The first packet of a generation that arrives need not be its first. */
 static void test_keys_update_out_of_order(void **state)
 {
@@ -571,6 +597,7 @@ int main(void)
         cmocka_unit_test(test_keys_early_update_is_refused),
         cmocka_unit_test(test_keys_early_second_update_is_refused),
         cmocka_unit_test(test_keys_old_ones_read_what_was_under_way),
+        cmocka_unit_test(test_keys_old_ones_end_with_a_run),
         cmocka_unit_test(test_keys_update_out_of_order),
         cmocka_unit_test(test_keys_two_updates_in_a_row),
         cmocka_unit_test(test_keys_forgeries_change_nothing),

@@ -33,5 +33,6 @@ if(VLY_COVERAGE)
 endif()
 if(VLY_LTO)
     # Else the linker does it wherever it can, and each test takes ten seconds. Programs turn it on.
-    add_link_options(-fno-lto)
+    # (-flto behind -fno-lto does not bring it back: gcc leaves the linker's plugin out.)
+    add_link_options($<$<NOT:$<BOOL:$<TARGET_PROPERTY:VLY_IS_PROGRAM>>>:-fno-lto>)
 endif()

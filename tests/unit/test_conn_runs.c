@@ -188,23 +188,24 @@ static void test_conn_runs_are_what_single_packets_would_be(void **state)
  * goes than was allowed, to all streams together. */
 static void test_conn_runs_end_where_credit_does(void **state)
 {
-    const struct vly_conn_config small = {.window_bytes = 20000, .window_max_bytes = 20000};
+    const struct vly_conn_config small = {.window_bytes = 200000, .window_max_bytes = 200000};
     struct pair *p = pair_connected(NULL, &small);
     uint64_t id[2] = {pair_open(p, PAIR_CLIENT), pair_open(p, PAIR_CLIENT)};
 
     (void)state;
     server(p)->holds_credit = true;
-    pair_write(p, PAIR_CLIENT, id[0], 10000, false);
+    pair_write(p, PAIR_CLIENT, id[0], 100000, false);
     pair_run(p, VLY_S(1));
-    pair_write(p, PAIR_CLIENT, id[1], 50000, true);
+    pair_write(p, PAIR_CLIENT, id[1], 300000, true);
     pair_run(p, VLY_S(1));
-    assert_int_equal(pair_stats(p, PAIR_CLIENT).stream_bytes_sent, 20000);
-    assert_int_equal(server(p)->stream[id[1]].bytes, 10000);
+    assert_int_equal(pair_stats(p, PAIR_CLIENT).stream_bytes_sent, 200000);
+    assert_int_equal(server(p)->stream[id[1]].bytes, 100000);
+    assert_int_equal(client(p)->events[VLY_EV_CLOSED], 0);
     server(p)->holds_credit = false;
     pair_consume(p, PAIR_SERVER, id[0]);
     pair_consume(p, PAIR_SERVER, id[1]);
     pair_run(p, VLY_S(1));
-    assert_int_equal(server(p)->stream[id[1]].final_bytes, 50000);
+    assert_int_equal(server(p)->stream[id[1]].final_bytes, 300000);
     pair_free(p);
 }
 

@@ -635,8 +635,10 @@ void vly_conn_ping(struct vly_conn *c)
     vly_ready_push(c->sh, c);
 }
 
-void vly_conn_set_kernel_drops(struct vly_conn *c, uint64_t drops)
+void vly_conn_set_kernel_drops(struct vly_conn *c, uint64_t drops, uint64_t now_ns)
 {
+    if (drops > c->kernel_drops && c->state == VLY_STATE_OPEN)
+        vly_flow_recv_throttle(&c->recv_credit, now_ns);
     c->kernel_drops = drops;
 }
 

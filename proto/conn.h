@@ -164,6 +164,6 @@ void vly_conn_close(struct vly_conn *c, uint64_t now_ns, uint64_t code, const ch
 /* `s` is filled wholly. */
 void vly_conn_stats(const struct vly_conn *c, struct vly_conn_stats *s);
 /* The local socket's drop counter (SO_RXQ_OVFL), for ACK frames. */
-void vly_conn_set_kernel_drops(struct vly_conn *c, uint64_t drops);
+void vly_conn_set_kernel_drops(struct vly_conn *c, uint64_t drops, uint64_t now_ns);
 
 #endif

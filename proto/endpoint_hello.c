@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define HALF_OPEN_MIN 64u /* a client that opens many at once does not push itself out */
+#define HALF_OPEN_MIN 256u /* a client that opens many at once does not push itself out */
 
 /* The id of the connection this HELLO makes: the same one for the same HELLO from the same address
  * (SPEC 2.2). */
@@ -44,7 +44,7 @@ static bool is_full(const struct vly_endpoint *ep)
     return ep->conns.n >= ep->max_conns;
 }
 
-/* SPEC 3: at most 64 or a quarter of the connections, so that strangers leave room for others; and
+/* SPEC 3: at most 256 or a quarter of the connections, so that strangers leave room for others; and
  * the server is not full because of them. None of them is known to the application yet. */
 static void half_open_make_room(struct vly_endpoint *ep)
 {

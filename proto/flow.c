@@ -5,7 +5,8 @@
  * trip, is the bandwidth-delay product without queues; the window doubles until it is twice that,
  * so that it ends between twice and four times. A sender that the window holds back moves a whole
  * window each round trip, so the window doubles; one that waits in a queue gains nothing, for the
- * queue lengthens the round and not min_rtt. Never shrinks: a limit that has been announced stands.
+ * queue lengthens the round and not min_rtt. It shrinks only when the socket's buffer overflowed,
+ * and then a limit that has been announced stands all the same.
  */
 #include "flow.h"
 
@@ -31,7 +32,7 @@ void vly_flow_recv_init(struct vly_flow_recv *f, uint64_t window_bytes, uint64_t
     assert(window_bytes > 0 && window_bytes <= window_max_bytes);
     memset(f, 0, sizeof(*f));
     f->window_bytes = window_bytes;
-    f->window_max_bytes = window_max_bytes;
+    f->window_max_bytes = f->window_cap_bytes = window_max_bytes;
     f->limit_bytes = limit_for(f);
     f->round_begin_ns = now_ns;
 }
@@ -42,6 +43,27 @@ int vly_flow_recv_use(struct vly_flow_recv *f, uint64_t bytes)
         return VLY_E_LIMIT;
     f->highest_bytes += bytes;
     return 0;
+}
+
+void vly_flow_recv_throttle(struct vly_flow_recv *f, uint64_t now_ns)
+{
+    if (f->throttled_ns != 0 && vly_time_since(now_ns, f->throttled_ns) < VLY_FLOW_THROTTLE_NS)
+        return;
+    f->throttled_ns = now_ns;
+    if (f->window_bytes / 2 >= VLY_FLOW_WINDOW_MIN)
+        f->window_bytes /= 2;
+    f->window_cap_bytes = f->window_bytes;
+}
+
+static void cap_regrow(struct vly_flow_recv *f, uint64_t now_ns)
+{
+    if (f->window_cap_bytes == f->window_max_bytes ||
+        vly_time_since(now_ns, f->throttled_ns) < VLY_FLOW_REGROW_NS)
+        return;
+    f->throttled_ns = now_ns;
+    f->window_cap_bytes += f->window_cap_bytes / 8;
+    if (f->window_cap_bytes > f->window_max_bytes)
+        f->window_cap_bytes = f->window_max_bytes;
 }
 
 static void window_tune(struct vly_flow_recv *f, uint64_t now_ns, uint64_t min_rtt_ns)
@@ -67,8 +89,9 @@ static void window_tune(struct vly_flow_recv *f, uint64_t now_ns, uint64_t min_r
     if (f->last_per_round_trip > 0 && per_round_trip > 1.25 * f->last_per_round_trip)
         wanted *= 2;
     f->last_per_round_trip = per_round_trip;
-    if (wanted > f->window_max_bytes)
-        wanted = f->window_max_bytes;
+    cap_regrow(f, now_ns);
+    if (wanted > f->window_cap_bytes)
+        wanted = f->window_cap_bytes;
     if (wanted > f->window_bytes)
         f->window_bytes = wanted;
     f->round_begin_ns = now_ns;
@@ -85,8 +108,8 @@ bool vly_flow_recv_consume(struct vly_flow_recv *f, uint64_t bytes, uint64_t now
     window_tune(f, now_ns, min_rtt_ns);
     /* RULE 33: what is promised is what may still be held, and never more. */
     limit = limit_for(f);
-    step = f->window_bytes >> (f->window_bytes == f->window_max_bytes ? 1 : 2); /* no division */
-    if (limit == f->limit_bytes || limit - f->limit_bytes < step)
+    step = f->window_bytes >> (f->window_bytes == f->window_cap_bytes ? 1 : 2); /* no division */
+    if (limit <= f->limit_bytes || limit - f->limit_bytes < step)
         return false;
     f->limit_bytes = limit;
     return true;

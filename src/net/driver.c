@@ -133,7 +133,7 @@ static void report_drops(struct vly_driver *d)
         return;
     d->kernel_drops = stats.kernel_drops;
     for (struct udp_link *l = d->links; l != NULL; l = l->next)
-        vly_conn_set_kernel_drops(l->conn, d->kernel_drops);
+        vly_conn_set_kernel_drops(l->conn, d->kernel_drops, d->now_ns);
 }
 
 /* Returns whether the socket may hold more. */

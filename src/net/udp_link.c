@@ -190,7 +190,7 @@ void udp_link_attach(struct udp_link *l, struct vly_conn *conn)
 {
     l->conn = conn;
     vly_conn_set_user(conn, l);
-    vly_conn_set_kernel_drops(conn, l->driver->kernel_drops);
+    vly_conn_set_kernel_drops(conn, l->driver->kernel_drops, driver_now_ns(l->driver));
 }
 
 void udp_link_free(struct udp_link *l)

@@ -381,7 +381,7 @@ static void test_hostile_flood_of_connections(void **state)
     size_t full_bytes;
 
     (void)state;
-    cfg.max_conns = 400;
+    cfg.max_conns = 1200;
     p = pair_new(NULL, &cfg);
     raw_connect(&honest, p, NULL, NULL);
     for (unsigned i = 0; i < 500; i++) {
@@ -391,8 +391,8 @@ static void test_hostile_flood_of_connections(void **state)
         raw_hello(&r, NULL, 0);
         raw_take(&r);
         assert_int_equal(r.seen.handshake[VLY_PACKET_ACCEPT], 1);
-        assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns, 1 + (i < 100 ? i + 1 : 100));
-        if (i == 100)
+        assert_int_equal(pair_endpoint_stats(p, PAIR_SERVER).conns, 1 + (i < 300 ? i + 1 : 300));
+        if (i == 300)
             full_bytes = server(p)->alloc.max_bytes;
     }
     assert_int_equal(server(p)->alloc.max_bytes, full_bytes);

@@ -33,6 +33,41 @@ static void test_flow_recv_never_promises_more_than_the_window(void **state)
     assert_int_equal(vly_flow_recv_use(&f, 501), VLY_E_LIMIT);
 }
 
+/* What overflowed is halved once a millisecond, what was promised stands, and the window comes back
+ * slowly. */
+static void test_flow_recv_gives_way_to_a_full_socket(void **state)
+{
+    struct vly_flow_recv f;
+    uint64_t limit_bytes, now_ns = VLY_S(1);
+
+    (void)state;
+    vly_flow_recv_init(&f, MIB, 8 * MIB, 0);
+    assert_int_equal(vly_flow_recv_use(&f, MIB), 0);
+    limit_bytes = f.limit_bytes;
+    vly_flow_recv_throttle(&f, now_ns);
+    vly_flow_recv_throttle(&f, now_ns + VLY_FLOW_THROTTLE_NS - 1);
+    assert_int_equal(f.window_bytes, MIB / 2);
+    /* Half of what is consumed pays for the smaller window; only then does the limit rise. */
+    assert_false(vly_flow_recv_consume(&f, MIB / 2, now_ns, 0));
+    assert_int_equal(f.limit_bytes, limit_bytes);
+    assert_true(vly_flow_recv_consume(&f, MIB / 2, now_ns, 0));
+    assert_int_equal(f.limit_bytes, limit_bytes + MIB / 2);
+    for (unsigned i = 0; i < 10; i++)
+        vly_flow_recv_throttle(&f, now_ns += VLY_FLOW_THROTTLE_NS);
+    assert_int_equal(f.window_bytes, VLY_FLOW_WINDOW_MIN);
+
+    /* A sender that uses all of it: an eighth more each tenth of a second, up to the largest. */
+    for (unsigned i = 0; i < 100; i++) {
+        uint64_t before_bytes = f.window_bytes;
+
+        now_ns += VLY_FLOW_REGROW_NS;
+        assert_int_equal(vly_flow_recv_use(&f, f.limit_bytes - f.highest_bytes), 0);
+        (void)vly_flow_recv_consume(&f, f.highest_bytes - f.consumed_bytes, now_ns, VLY_MS(90));
+        assert_true(f.window_bytes <= before_bytes + before_bytes / 8);
+    }
+    assert_int_equal(f.window_bytes, 8 * MIB);
+}
+
 static void test_flow_recv_limit_stops_at_the_largest_offset(void **state)
 {
     struct vly_flow_recv f;
@@ -189,6 +224,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flow_recv_never_promises_more_than_the_window),
+        cmocka_unit_test(test_flow_recv_gives_way_to_a_full_socket),
         cmocka_unit_test(test_flow_recv_limit_stops_at_the_largest_offset),
         cmocka_unit_test(test_flow_recv_doubles_each_round_trip),
         cmocka_unit_test(test_flow_recv_doubles_above_half_a_window_a_round_trip),

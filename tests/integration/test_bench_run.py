@@ -95,7 +95,7 @@ def slow(protocol):
 REQUEST = {"protocol": "tcp", "duration_ns": 0, "bytes": 1000, "warmup_ns": 0, "interval_ns": 0,
            "timeout_ns": 10**10, "parallel": 1, "block_bytes": 1024, "window_bytes": 0,
            "rate_bytes_per_s": 0, "mss_bytes": 0, "reverse": True, "bidir": False, "verify": False,
-           "cc": "", "io": "", "suite": "", "crypto": ""}
+           "no_spin": False, "cc": "", "io": "", "suite": "", "crypto": ""}
 
 
 def run_args(port, *args):

@@ -72,7 +72,7 @@ static const struct vly_opt net_opts[] = {
     {"io", 0, VLY_OPT_CHOICE, RUN(io), "auto|gso|mmsg|basic",
      "how datagrams are handed to the kernel (default: auto)", 0, 0},
     {"no-spin", 0, VLY_OPT_FLAG, RUN(no_spin), NULL,
-     "volley: sleep at once when nothing comes, at both ends", 0, 0},
+     "volley-plain: sleep at once when nothing comes, at both ends", 0, 0},
     {"window", 0, VLY_OPT_SIZE, RUN(window_bytes), "SIZE",
      "socket buffers of TCP; largest window and send buffer of volley (default: automatic)", 65536,
      UINT64_C(1) << 34},

@@ -48,7 +48,7 @@ enum bench_way { BENCH_FORWARD, BENCH_BACK };
     X(reverse)                                                             \
     X(bidir)                                                               \
     X(verify)  /* compare every byte, not the first eight of each piece */ \
-    X(no_spin) /* Volley over UDP: both ends sleep at once when nothing comes */
+    X(no_spin) /* plain Volley: both ends sleep at once when nothing comes */
 
 struct bench_request {
     enum bench_protocol protocol;

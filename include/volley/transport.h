@@ -149,7 +149,7 @@ struct vly_transport_options {
                                             during the call that opens the transport */
     const char *cc;                      /* UDP: "cubic" (default), "reno", "fixed" */
     const char *io;                      /* UDP: "auto" (default), "gso", "mmsg", "basic" */
-    bool no_spin;                        /* UDP: never wait awake for what comes next, 20 us */
+    bool no_spin;                        /* UDP, plain: never wait awake for what is next */
     uint64_t rate_bytes_per_s;           /* UDP: upper bound; 0: none */
     uint32_t max_datagram_bytes;         /* UDP: --mss, 1200 to 65507; 0: what the path carries */
     uint64_t window_bytes; /* --window: largest receive window and send buffer; 0: automatic */

@@ -413,7 +413,7 @@ int vly_driver_open(struct vly_driver **out, uv_loop_t *loop, const struct socka
     d->opt = *opt;
     d->loop = loop;
     d->offloads = (struct vly_offloads){.loop = loop, .on_less = on_offload_done, .owner = d};
-    vly_spin_init(&d->spin, !opt->no_spin);
+    vly_spin_init(&d->spin, opt->allow_plain && !opt->no_spin);
     d->timer_fd = -1;
     d->armed_ns = VLY_NEVER;
     if ((err = vly_udp_open(&d->udp, bind_addr, &opt->udp)) != 0)

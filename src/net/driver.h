@@ -23,7 +23,7 @@ struct vly_driver_options {
     const struct vly_credentials *credentials; /* unless allow_plain; borrowed */
     const struct vly_crypto *crypto;           /* NULL: vly_crypto_system */
     struct vly_keylog keylog;
-    bool no_spin; /* never wait for the socket but in the loop, see spin.h */
+    bool no_spin; /* plain: never wait for the socket but in the loop, see spin.h */
     bool is_server;
     size_t max_conns;
     struct vly_trace trace;

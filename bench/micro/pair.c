@@ -3,6 +3,8 @@
  */
 #include "bench/micro/pair.h"
 
+#include "net/memory.h"
+
 #include <stdlib.h>
 
 void micro_must(bool good)
@@ -11,24 +13,12 @@ void micro_must(bool good)
         abort();
 }
 
-static void *resize(void *ctx, void *ptr, size_t old_size, size_t size)
-{
-    (void)ctx;
-    (void)old_size;
-    if (size > 0)
-        return realloc(ptr, size);
-    free(ptr);
-    return NULL;
-}
-
-const struct vly_alloc micro_alloc = {.resize = resize};
-
 static int end_new(struct micro_end *e, const struct vly_crypto *crypto, enum vly_method method,
                    uint32_t datagram_bytes)
 {
     struct vly_endpoint_config cfg = {
         .conn = {.max_datagram_bytes = datagram_bytes},
-        .alloc = &micro_alloc,
+        .alloc = &vly_alloc_system,
         .crypto = &e->crypto,
         .allow_plain = method == VLY_METHOD_NONE,
         .is_server = e->addr.data[0] != 0,

@@ -21,9 +21,6 @@ struct micro_pair {
     struct vly_batch batch;
 };
 
-/* realloc. */
-extern const struct vly_alloc micro_alloc;
-
 /* What cannot go wrong here, as these are the program's own two ends, ends the program. */
 void micro_must(bool good);
 

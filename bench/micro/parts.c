@@ -4,6 +4,7 @@
 #include "bench/micro/parts.h"
 
 #include "bench/micro/pair.h"
+#include "net/memory.h"
 #include "proto/frame.h"
 #include "proto/packet.h"
 #include "proto/sentlog.h"
@@ -108,7 +109,7 @@ static void add_in_order(void)
     static uint64_t next;
 
     if (set.alloc == NULL)
-        vly_rangeset_init(&set, &micro_alloc, HOLES + 2);
+        vly_rangeset_init(&set, &vly_alloc_system, HOLES + 2);
     for (unsigned i = 0; i < MICRO_PARTS_AT_ONCE; i++, next++)
         micro_must(vly_rangeset_add(&set, next, next + 1) == 0);
 }
@@ -120,7 +121,7 @@ static void add_with_holes(void)
     static uint64_t next = 2 * HOLES;
 
     if (set.alloc == NULL) {
-        vly_rangeset_init(&set, &micro_alloc, HOLES + 2);
+        vly_rangeset_init(&set, &vly_alloc_system, HOLES + 2);
         for (uint64_t v = 0; v < next; v += 2)
             micro_must(vly_rangeset_add(&set, v, v + 1) == 0);
     }
@@ -139,7 +140,7 @@ static void record_and_settle(void)
     uint64_t first;
 
     if (log.alloc == NULL)
-        vly_sentlog_init(&log, &micro_alloc, 1);
+        vly_sentlog_init(&log, &vly_alloc_system, 1);
     first = log.next;
     now_ns += VLY_US(50);
     for (unsigned i = 0; i < MICRO_PARTS_AT_ONCE; i++) {

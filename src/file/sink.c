@@ -9,6 +9,7 @@
 
 #include "file/msg.h"
 #include "file/path.h"
+#include "net/memory.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -33,18 +34,6 @@
 #define RESERVE_FROM_BYTES (1u << 20)
 #define TEMP_TRIES 100
 #define TMPFS_TYPE 0x01021994 /* TMPFS_MAGIC */
-
-static void *heap_resize(void *ctx, void *ptr, size_t old_size, size_t size)
-{
-    (void)ctx;
-    (void)old_size;
-    if (size > 0)
-        return realloc(ptr, size);
-    free(ptr);
-    return NULL;
-}
-
-static const struct vly_alloc heap = {.resize = heap_resize};
 
 /* Checks that `name` may be made, or replaced; the rename at the end decides. */
 static int check_target(const struct vly_file_sink *s, struct vly_fault *why)
@@ -441,7 +430,7 @@ static struct vly_file_sink *file_sink_new(const struct vly_sink_spec *spec)
     }
     s->base = (struct vly_sink){.ops = &file_ops, .events = spec->events, .ctx = spec->ctx};
     vly_hash_init(&s->base.hash);
-    vly_rangeset_init(&s->late, &heap, LATE_RANGES_MAX);
+    vly_rangeset_init(&s->late, &vly_alloc_system, LATE_RANGES_MAX);
     s->jobs = spec->jobs;
     vly_runs_init(&s->runs, spec->budget, spec->size_bytes);
     s->here.stop = s->target.stop = &s->given_up;

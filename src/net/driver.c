@@ -13,6 +13,7 @@
 #include "net/driver_internal.h"
 
 #include "crypto/crypto.h"
+#include "net/memory.h"
 #include "proto/frame.h"
 
 #include <assert.h>
@@ -274,19 +275,6 @@ void driver_wake(struct vly_driver *d)
 
 /* ---- opening and closing ---- */
 
-static void *system_resize(void *ctx, void *ptr, size_t old_size, size_t size)
-{
-    (void)ctx;
-    (void)old_size;
-    if (size == 0) {
-        free(ptr);
-        return NULL;
-    }
-    return realloc(ptr, size);
-}
-
-static const struct vly_alloc system_alloc = {.resize = system_resize};
-
 static void driver_free(struct vly_driver *d)
 {
     void (*done)(void *ctx) = d->on_done;
@@ -357,7 +345,7 @@ static int make_engine(struct vly_driver *d)
 {
     struct vly_endpoint_config cfg = {
         .conn = d->opt.conn,
-        .alloc = &system_alloc,
+        .alloc = &vly_alloc_system,
         .crypto = d->opt.crypto != NULL ? d->opt.crypto : vly_crypto_system(),
         .allow_plain = d->opt.allow_plain,
         .credentials = d->opt.credentials,

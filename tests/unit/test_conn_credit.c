@@ -256,6 +256,25 @@ static void test_conn_credit_given_up_while_waiting_for_room(void **state)
     pair_free(p);
 }
 
+/* What the socket's buffer could not hold makes the window smaller, once for each drop that is
+ * news. */
+static void test_conn_credit_gives_way_to_kernel_drops(void **state)
+{
+    struct pair *p = pair_connected(NULL, NULL);
+    struct vly_conn *c = server(p)->conn;
+    uint64_t before_bytes = pair_stats(p, PAIR_SERVER).recv_window_bytes;
+
+    (void)state;
+    vly_conn_set_kernel_drops(c, 0, p->now_ns);
+    assert_int_equal(pair_stats(p, PAIR_SERVER).recv_window_bytes, before_bytes);
+    vly_conn_set_kernel_drops(c, 3, p->now_ns);
+    assert_int_equal(pair_stats(p, PAIR_SERVER).recv_window_bytes, before_bytes / 2);
+    vly_conn_set_kernel_drops(c, 3, p->now_ns + VLY_S(1));
+    assert_int_equal(pair_stats(p, PAIR_SERVER).recv_window_bytes, before_bytes / 2);
+    assert_int_equal(pair_stats(p, PAIR_SERVER).kernel_drops_local, 3);
+    pair_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_conn_credit_memory_of_ended_streams),
         cmocka_unit_test(test_conn_credit_lost_stream_limit_is_repaired),
         cmocka_unit_test(test_conn_credit_given_up_while_waiting_for_room),
+        cmocka_unit_test(test_conn_credit_gives_way_to_kernel_drops),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,13 @@ double bench_sample_cpu_per_gb(const struct bench_sample *s)
     return ((double)s->cpu_sender_ns + (double)s->cpu_receiver_ns) / (double)s->total_bytes;
 }
 
+double bench_sample_steal(const struct bench_sample *s)
+{
+    if (s->cpu_steal_ns == BENCH_UNKNOWN || s->cpu_all_ns == BENCH_UNKNOWN || s->cpu_all_ns == 0)
+        return NAN;
+    return (double)s->cpu_steal_ns / (double)s->cpu_all_ns;
+}
+
 static json_t *figure(uint64_t value)
 {
     return value > INT64_MAX ? json_null() : json_integer((json_int_t)value);

@@ -23,6 +23,12 @@
     X(cpu_sender_ns, "user and system time of the sending processes, whole run")                 \
     X(cpu_receiver_ns, "user and system time of the receiving processes, whole run")             \
     X(cpu_softirq_ns, "softirq time of the whole machine during the run; counts in 10 ms")       \
+    X(cpu_steal_ns,                                                                              \
+      "time its processors were ready to run and the hypervisor ran others; likewise")           \
+    X(cpu_all_ns, "time of all its processors during the run; what cpu_steal_ns is a share of")  \
+    X(rss_sender_bytes,                                                                          \
+      "the most memory that the sending process held; of several, the largest one")              \
+    X(rss_receiver_bytes, "likewise of the receiving one")                                       \
     X(total_bytes, "payload that arrived in the whole run, warm-up included; what the CPU went " \
                    "into")                                                                       \
     X(retransmits, "packets or segments sent again")                                             \
@@ -58,6 +64,9 @@ int bench_sample_fail(struct bench_sample *s, int err, const char *format, ...) 
 double bench_sample_goodput(const struct bench_sample *s);
 /* CPU seconds of both ends per 10^9 bytes, softirq left out; NAN when not known. */
 double bench_sample_cpu_per_gb(const struct bench_sample *s);
+/* The share of all processors' time during the run that its hypervisor gave to others; NAN when not
+ * known. Also of a run that failed. */
+double bench_sample_steal(const struct bench_sample *s);
 
 /* A new object, NULL when out of memory: every figure by its name, "cc", "io", "suite",
  * "crypto", "intervals",

@@ -6,7 +6,6 @@
  */
 #include "bench/load/load_internal.h"
 
-#include "bench/cpu_time.h"
 #include "cli/quantity.h"
 #include "file/path.h"
 #include "net/clock.h"
@@ -29,22 +28,20 @@ static uint64_t cpu_ns_since(const struct rusage *then)
            bench_timeval_ns(&now.ru_stime) - bench_timeval_ns(&then->ru_stime);
 }
 
-static void count_cpu(struct bench_load *load)
+static void count_usage(struct bench_load *load)
 {
     uint64_t cpu_ns = cpu_ns_since(&load->usage);
-    uint64_t softirq_now_ns = bench_softirq_ns();
+    uint64_t rss_bytes = bench_peak_rss_bytes();
 
     for (unsigned way = 0; way < BENCH_WAYS; way++) {
         struct bench_sample *s = bench_load_sample(load, way);
 
         if (!load->halves[way].used)
             continue;
-        if (load->halves[way].sends)
-            s->cpu_sender_ns = cpu_ns;
-        else
-            s->cpu_receiver_ns = cpu_ns;
-        if (!load->server && softirq_now_ns != BENCH_UNKNOWN && load->softirq_ns != BENCH_UNKNOWN)
-            s->cpu_softirq_ns = vly_time_since(softirq_now_ns, load->softirq_ns);
+        *(load->halves[way].sends ? &s->cpu_sender_ns : &s->cpu_receiver_ns) = cpu_ns;
+        *(load->halves[way].sends ? &s->rss_sender_bytes : &s->rss_receiver_bytes) = rss_bytes;
+        if (!load->server)
+            bench_machine_time_since(&load->machine, s);
     }
 }
 
@@ -109,7 +106,7 @@ void bench_load_half_over(struct bench_load *load)
         if (load->halves[way].used && !load->halves[way].over)
             return;
     if (load->phase == BENCH_LOAD_RUNNING) {
-        count_cpu(load);
+        count_usage(load);
         bench_load_set_phase(load, BENCH_LOAD_OVER);
         if (load->server)
             bench_load_tell_result(load);
@@ -225,7 +222,7 @@ int bench_load_make_flow(struct bench_load *load, struct vly_fault *why)
     int err = 0;
 
     (void)getrusage(RUSAGE_SELF, &load->usage);
-    load->softirq_ns = bench_softirq_ns();
+    bench_machine_time_now(&load->machine);
     for (unsigned way = 0; way < (load->request.bidir ? 2u : 1u) && err == 0; way++)
         err = bench_half_init(load, way);
     if (err != 0)

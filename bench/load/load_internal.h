@@ -7,6 +7,7 @@
 #include "bench/load/control.h"
 #include "bench/load/flow_ops.h"
 #include "bench/load/load.h"
+#include "bench/usage.h"
 #include "cli/signals.h"
 
 #include <volley/transport.h>
@@ -72,7 +73,7 @@ struct bench_load {
     uv_timer_t timer;
     uint64_t alive_ns; /* when to say next that we live */
     struct rusage usage;
-    uint64_t softirq_ns;
+    struct bench_machine_time machine; /* when it began, as is usage */
 };
 
 /* ---- load.c ---- */

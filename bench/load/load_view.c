@@ -183,7 +183,16 @@ static void say_cpu(const struct bench_sample *s)
     if (s->cpu_softirq_ns != BENCH_UNKNOWN)
         printf(", interrupts of this machine %.3f",
                cpu_s_per_gb(s->cpu_softirq_ns, s->total_bytes));
+    if (!isnan(bench_sample_steal(s)))
+        printf("; stolen by its host: %.1f %%", 100 * bench_sample_steal(s));
     printf("\n");
+}
+
+static void say_memory(const struct bench_sample *s)
+{
+    if (s->rss_sender_bytes != BENCH_UNKNOWN && s->rss_receiver_bytes != BENCH_UNKNOWN)
+        printf("memory at most: sender %s, receiver %s\n", vly_bytes_text(s->rss_sender_bytes).s,
+               vly_bytes_text(s->rss_receiver_bytes).s);
 }
 
 int bench_load_view_end(struct bench_load_view *v, const struct bench_load_result *result)
@@ -197,6 +206,7 @@ int bench_load_view_end(struct bench_load_view *v, const struct bench_load_resul
         if (v->request->bidir)
             say_way(v, BENCH_BACK, &result->back);
         say_cpu(s);
+        say_memory(s);
     }
     if (v->cli.json)
         result_json(v, result);

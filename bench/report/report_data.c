@@ -213,7 +213,10 @@ static void sample_read(struct reader *r, const json_t *o, struct bench_report_s
         return;
     out->round = known_count(r, o, "round");
     out->seed = known_count(r, o, "seed");
-#define X(name, text) (void)count(r, o, #name);
+    /* Older results do not have all of them. */
+#define X(name, text)                      \
+    if (json_object_get(o, #name) != NULL) \
+        (void)count(r, o, #name);
     BENCH_FIGURES(X)
 #undef X
     if (r->err == 0) {

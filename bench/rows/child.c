@@ -7,7 +7,7 @@
  */
 #include "bench/rows/child.h"
 
-#include "bench/cpu_time.h"
+#include "bench/usage.h"
 #include "net/clock.h"
 
 #include <errno.h>
@@ -197,6 +197,7 @@ static void reap(struct bench_child *c)
     while (wait4(c->pid, &c->status, 0, &used) < 0 && errno == EINTR)
         ;
     c->cpu_ns = bench_timeval_ns(&used.ru_utime) + bench_timeval_ns(&used.ru_stime);
+    c->rss_bytes = 1024 * (uint64_t)used.ru_maxrss;
     fd_close(&c->pidfd);
     (void)drain(c, 0);
     (void)drain(c, 1);

@@ -25,8 +25,10 @@ struct bench_child {
     char err[BENCH_CHILD_LINE_BYTES];    /* the latest whole line of standard error, or "" */
     char err_part[BENCH_CHILD_LINE_BYTES]; /* the line it is writing */
     size_t err_part_len;
-    int status;      /* as waitpid gives it; when pidfd is -1 */
-    uint64_t cpu_ns; /* user and system, with the processes it waited for; likewise */
+    int status;         /* as waitpid gives it; when pidfd is -1 */
+    uint64_t cpu_ns;    /* user and system, with the processes it waited for; likewise */
+    uint64_t rss_bytes; /* the most that one of these held, and at least what this program had
+                           resident when it started them; likewise */
 };
 
 struct bench_children {

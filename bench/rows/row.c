@@ -7,8 +7,8 @@
  */
 #include "bench/rows/row.h"
 
-#include "bench/cpu_time.h"
 #include "bench/rows/peer.h"
+#include "bench/usage.h"
 #include "cli/quantity.h"
 #include "net/clock.h"
 
@@ -271,31 +271,44 @@ static void file_figures(const struct bench_job *job, struct bench_sample *out)
         default_cc(out->cc);
 }
 
-static void cpu_figures(const struct bench_job *job, uint64_t softirq_before_ns,
-                        struct bench_sample *out)
+static void usage_figures(const struct bench_job *job, struct bench_sample *out)
 {
-    uint64_t now_ns = bench_softirq_ns();
     bool reverse = job->row->reverse;
+    const struct bench_child *sender = reverse ? job->server : job->client;
+    const struct bench_child *receiver = reverse ? job->client : job->server;
 
-    out->cpu_sender_ns = reverse ? job->server->cpu_ns : job->client->cpu_ns;
-    out->cpu_receiver_ns = reverse ? job->client->cpu_ns : job->server->cpu_ns;
-    if (now_ns != BENCH_UNKNOWN && softirq_before_ns != BENCH_UNKNOWN)
-        out->cpu_softirq_ns = vly_time_since(now_ns, softirq_before_ns);
+    out->cpu_sender_ns = sender->cpu_ns;
+    out->cpu_receiver_ns = receiver->cpu_ns;
+    /* What a program says of itself is nearer to the truth. */
+    if (out->rss_sender_bytes == BENCH_UNKNOWN)
+        out->rss_sender_bytes = sender->rss_bytes;
+    if (out->rss_receiver_bytes == BENCH_UNKNOWN)
+        out->rss_receiver_bytes = receiver->rss_bytes;
+}
+
+static int figures(struct bench_job *job, struct bench_sample *out)
+{
+    int err = 0;
+
+    if (job->row->kind == BENCH_FILE)
+        file_figures(job, out);
+    if (job->peer->result != NULL)
+        err = job->peer->result(job, out);
+    usage_figures(job, out);
+    return err;
 }
 
 /* Returns 0, an error with its line in `why`, or one the sample has its line of. */
 static int measure(struct bench_job *job, struct bench_sample *out, char why[BENCH_WHY_BYTES])
 {
-    uint64_t softirq_before_ns = bench_softirq_ns();
-    int err = transfer(job, out, why);
+    struct bench_machine_time before;
+    int err;
 
-    if (err != 0)
-        return err;
-    if (job->row->kind == BENCH_FILE)
-        file_figures(job, out);
-    if (job->peer->result != NULL)
-        err = job->peer->result(job, out);
-    cpu_figures(job, softirq_before_ns, out);
+    bench_machine_time_now(&before);
+    err = transfer(job, out, why);
+    if (err == 0)
+        err = figures(job, out);
+    bench_machine_time_since(&before, out); /* also of a run that failed */
     if (err == 0 && job->row->kind == BENCH_FILE)
         err = bench_workdir_verify(job->dir, job->set.stop, why);
     return err;

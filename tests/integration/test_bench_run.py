@@ -20,7 +20,7 @@ RELIABLE = tuple(p for p in PROTOCOLS if p != "udp-raw")
 BYTES = 8 << 20
 HOST = "127.0.0.1"
 ALL_FIGURES = {"bytes", "sent_bytes", "duration_ns", "cpu_sender_ns", "cpu_receiver_ns",
-               "cpu_softirq_ns", "total_bytes", "retransmits", "packets_sent", "kernel_drops",
+               "cpu_softirq_ns", "cpu_steal_ns", "cpu_all_ns", "rss_sender_bytes", "rss_receiver_bytes", "total_bytes", "retransmits", "packets_sent", "kernel_drops",
                "smoothed_rtt_ns", "cwnd_bytes", "connect_ns", "datagram_bytes"}
 UNKNOWN = {  # to the protocol
     "tcp": {"kernel_drops", "datagram_bytes"},

@@ -14,7 +14,7 @@ MS = 1_000_000
 S = 1_000_000_000
 OK = {"code": "OK", "message": ""}
 FIGURES = ("bytes", "sent_bytes", "duration_ns", "cpu_sender_ns", "cpu_receiver_ns", "cpu_softirq_ns",
-           "total_bytes", "retransmits", "packets_sent", "kernel_drops", "smoothed_rtt_ns", "cwnd_bytes",
+           "cpu_steal_ns", "cpu_all_ns", "rss_sender_bytes", "rss_receiver_bytes", "total_bytes", "retransmits", "packets_sent", "kernel_drops", "smoothed_rtt_ns", "cwnd_bytes",
            "connect_ns", "datagram_bytes")
 
 
@@ -74,6 +74,8 @@ def sample(rng, row, number, bits_per_s, cpu_s_per_gb):
     out = {name: None for name in FIGURES}
     out.update(round=number, seed=number + 1, bytes=size, sent_bytes=size, duration_ns=duration,
                cpu_sender_ns=cpu // 3, cpu_receiver_ns=cpu - cpu // 3, cpu_softirq_ns=10 * MS,
+               cpu_steal_ns=10 * MS * rng.randrange(3), cpu_all_ns=2 * duration,
+               rss_sender_bytes=rng.randrange(9 << 20, 40 << 20), rss_receiver_bytes=rng.randrange(9 << 20, 40 << 20),
                total_bytes=size, retransmits=rng.randrange(40), packets_sent=size // 1448 + 1,
                smoothed_rtt_ns=21 * MS, cwnd_bytes=123456, connect_ns=rng.randrange(20 * MS, 22 * MS),
                goodput_bits_per_s=size * 8 * S / duration, cc=row["cc"] or "cubic", io=row["io"] or "auto",

@@ -158,6 +158,10 @@ static void assert_complete(const struct bench_sample *s)
     assert_in_range(s->cpu_sender_ns, 1, TIMEOUT_NS);
     assert_in_range(s->cpu_receiver_ns, 1, TIMEOUT_NS);
     assert_int_not_equal(s->cpu_softirq_ns, BENCH_UNKNOWN);
+    assert_in_range(s->cpu_all_ns, VLY_MS(10), BENCH_UNKNOWN - 1);
+    assert_in_range(s->cpu_steal_ns, 0, s->cpu_all_ns);
+    assert_in_range(s->rss_sender_bytes, 1 << 20, UINT64_C(1) << 32);
+    assert_in_range(s->rss_receiver_bytes, 1 << 20, UINT64_C(1) << 32);
     assert_true(s->io[0] != '\0');
 }
 

@@ -122,8 +122,10 @@ const struct vly_suite_ops *vly_conn_suite(const struct vly_conn *c);
 /* Opens the next stream of this side. Returns 0, VLY_E_AGAIN when the peer allows no more now,
  * VLY_E_STATE, VLY_E_NOMEM. */
 VLY_MUST_USE int vly_conn_open_stream(struct vly_conn *c, uint64_t *id);
-/* How arriving data is handed on: in order (default), or as it comes. VLY_E_STATE when data already
- * waits for a gap to close, which a stream of the peer may bring with its opening. */
+/* How arriving data is handed on: in order (default), or as it comes. The latter may be asked for
+ * at any time: what waits for a gap to close by then, as it may from a stream's very opening on, is
+ * handed on with the stream's next data. In order again only while there is no gap, else
+ * VLY_E_STATE; as for a stream that is not there. */
 VLY_MUST_USE int vly_conn_set_order(struct vly_conn *c, uint64_t id, enum vly_order order);
 
 /* Bytes the stream would take now. At 0, WRITABLE follows once reserve or write has met that too.

@@ -104,9 +104,11 @@ static int stream_deliver(struct vly_conn *c, struct vly_stream *s)
 
 static int stream_insert(struct vly_conn *c, struct vly_stream *s, struct frame_in *in)
 {
-    int err = vly_recvbuf_insert(&s->recv, in->frame->stream.offset, in->frame->stream.data,
-                                 in->frame->stream.fin);
+    int err = stream_deliver(c, s); /* what waited until any order was asked for */
 
+    if (err == 0)
+        err = vly_recvbuf_insert(&s->recv, in->frame->stream.offset, in->frame->stream.data,
+                                 in->frame->stream.fin);
     if (err == VLY_E_PROTOCOL)
         return protocol_error(in, VLY_CLOSE_FINAL_SIZE); /* RULE 35 */
     if (err == 0)

@@ -5,6 +5,8 @@
  * which were not there before, and the distance from `next` to the frontier. In order, bytes below
  * the frontier come from the frame where they are fresh and from blocks where they are not; each
  * byte is copied at most once. The first copy of a byte is the one handed on (RULE 35).
+ * Who asks for any order while data waits for gaps gets that from its blocks: all ranges of `have`
+ * are walked, before the next insert changes them.
  */
 #include "recvbuf.h"
 
@@ -57,6 +59,7 @@ void vly_recvbuf_drop(struct vly_recvbuf *b)
     b->blocks = NULL;
     b->blocks_cap = b->blocks_n = 0;
     vly_rangeset_fini(&b->have);
+    b->kept_n = 0;
     vly_rangeset_fini(&b->fresh_more);
     b->fresh = (struct vly_range){0};
     b->next = b->frontier;
@@ -70,15 +73,27 @@ void vly_recvbuf_fini(struct vly_recvbuf *b)
 
 int vly_recvbuf_set_order(struct vly_recvbuf *b, enum vly_order order)
 {
-    if (b->have.n > 0 || b->blocks_n > 0)
+    if (order == b->order)
+        return 0;
+    if (order == VLY_IN_ORDER && b->have.n > 0)
         return VLY_E_STATE;
     b->order = order;
+    b->kept_n = b->have.n;
+    b->next = b->frontier;
     return 0;
+}
+
+/* The first byte that stands in a block and waits to be handed on; UINT64_MAX: none. */
+static uint64_t first_waiting(const struct vly_recvbuf *b)
+{
+    size_t n = b->order == VLY_IN_ORDER ? b->have.n : b->kept_n;
+
+    return n == 0 ? UINT64_MAX : vly_max_u64(b->next, b->have.r[b->have.n - n].begin);
 }
 
 void vly_recvbuf_release(struct vly_recvbuf *b)
 {
-    uint64_t keep = b->have.n > 0 ? block_floor(b->have.r[0].begin) : UINT64_MAX;
+    uint64_t keep = block_floor(first_waiting(b));
 
     for (uint64_t at = b->blocks_base; b->blocks_n > 0 && at < keep; at += VLY_RECVBUF_BLOCK) {
         uint8_t **slot = block_slot(b, at);
@@ -235,6 +250,7 @@ int vly_recvbuf_insert(struct vly_recvbuf *b, uint64_t offset, struct vly_span d
     int err = final_check(b, end, fin);
 
     assert(offset <= VLY_VARINT_MAX && data.len <= VLY_VARINT_MAX - offset); /* RULE 36 */
+    assert(b->kept_n == 0);
     fresh_clear(b);
     b->next = b->frontier;
     b->frame = data.data;
@@ -277,10 +293,26 @@ static struct vly_recv_piece block_piece(const struct vly_recvbuf *b, uint64_t b
     return (struct vly_recv_piece){begin, {*block_slot(b, begin) + in_block, len}};
 }
 
+/* The next of what waited when any order was asked for. */
+static struct vly_recv_piece kept_piece(struct vly_recvbuf *b)
+{
+    uint64_t end = b->have.r[b->have.n - b->kept_n].end;
+    struct vly_recv_piece piece = block_piece(b, first_waiting(b), end);
+
+    b->next = piece.offset + piece.data.len;
+    if (b->next == end)
+        b->kept_n--;
+    return piece;
+}
+
 bool vly_recvbuf_next(struct vly_recvbuf *b, struct vly_recv_piece *out)
 {
     bool has_fresh = b->fresh.begin < b->fresh.end;
 
+    if (b->kept_n > 0) {
+        *out = kept_piece(b);
+        return true;
+    }
     if (b->order == VLY_IN_ORDER && b->next == b->frontier)
         return false;
     if (has_fresh && (b->order == VLY_ANY_ORDER || b->fresh.begin == b->next)) {
@@ -343,14 +375,14 @@ void vly_recvbuf_check(const struct vly_recvbuf *b)
     assert(b->blocks_base % VLY_RECVBUF_BLOCK == 0 && b->blocks_base <= b->frontier);
     for (size_t i = 0; i < b->blocks_cap; i++)
         blocks_n += b->blocks[i] != NULL;
-    assert(blocks_n == b->blocks_n && (b->order == VLY_IN_ORDER || blocks_n == 0));
+    assert(blocks_n == b->blocks_n);
+    assert(b->kept_n <= (b->order == VLY_IN_ORDER ? 0 : b->have.n));
     for (size_t i = 0; i < b->have.n; i++) {
         const struct vly_range *r = &b->have.r[i];
 
         assert(r->begin > b->frontier && r->end <= b->highest);
-        if (b->order == VLY_ANY_ORDER)
-            continue;
-        for (uint64_t at = block_floor(r->begin); at < r->end; at += VLY_RECVBUF_BLOCK)
+        for (uint64_t at = vly_max_u64(r->begin, first_waiting(b)); at < r->end;
+             at = block_floor(at) + VLY_RECVBUF_BLOCK)
             assert(*block_slot(b, at) != NULL);
     }
 #else

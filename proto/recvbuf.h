@@ -3,7 +3,7 @@
  *
  * Two orders. ANY: every new piece is handed on at once, where it belongs is known by its offset;
  * only a range set is kept. IN_ORDER: pieces ahead of the frontier are copied into blocks until the
- * gap before them closes.
+ * gap before them closes, or ANY is asked for.
  * Invariant: `have` is disjoint ranges above the frontier only; the frontier is the end of the
  * contiguous prefix received.
  * Cost: in-order piece O(1), no copy; others O(log n + moved ranges). Gaps at most
@@ -26,7 +26,8 @@ struct vly_recvbuf {
     uint64_t highest;     /* one past the highest offset received */
     uint64_t final_bytes; /* UINT64_MAX until known */
     struct vly_rangeset have;
-    /* IN_ORDER: ring of owned blocks; the one of offset o is blocks[o / BLOCK % blocks_cap], NULL
+    size_t kept_n; /* ANY: so many of `have`, the last, still stand in blocks to be handed on */
+    /* Ring of owned blocks; the one of offset o is blocks[o / BLOCK % blocks_cap], NULL
      * where nothing was buffered. It reaches from blocks_base over blocks_cap blocks. */
     uint8_t **blocks;
     size_t blocks_cap, blocks_n; /* slots, a power of two; blocks there are */
@@ -36,14 +37,15 @@ struct vly_recvbuf {
     struct vly_range fresh;         /* the next of them to be handed on; empty: none is left */
     struct vly_rangeset fresh_more; /* all of them, when there are several */
     size_t fresh_i;                 /* which of those `fresh` is */
-    uint64_t next;                  /* IN_ORDER: all below is handed on */
+    uint64_t next;                  /* IN_ORDER, and of what is kept: all below is handed on */
     uint64_t frame_offset;
     const uint8_t *frame; /* its data, borrowed */
 };
 
 void vly_recvbuf_init(struct vly_recvbuf *b, const struct vly_alloc *alloc, uint64_t base);
 void vly_recvbuf_fini(struct vly_recvbuf *b);
-/* Only while nothing waits for a gap to close. Returns 0 or VLY_E_STATE. */
+/* ANY at any time: what waits for a gap to close can be got by vly_recvbuf_next, and has to be
+ * before the next insert. IN_ORDER only while there is no gap. Returns 0 or VLY_E_STATE. */
 VLY_MUST_USE int vly_recvbuf_set_order(struct vly_recvbuf *b, enum vly_order order);
 
 /* Takes a STREAM frame's data. Parts received before are ignored (RULE 35). `offset + len` is at
@@ -67,7 +69,7 @@ struct vly_recv_piece {
     struct vly_span data; /* into the frame, or into a block: borrowed until vly_recvbuf_release */
 };
 bool vly_recvbuf_next(struct vly_recvbuf *b, struct vly_recv_piece *out);
-/* Frees the blocks in which nothing waits for a gap to close: what pieces of earlier inserts
+/* Frees the blocks in which nothing waits to be handed on: what pieces of earlier inserts
  * pointed to is gone. To be called once what was handed on has been used. */
 void vly_recvbuf_release(struct vly_recvbuf *b);
 /* Sets the final size without data (RESET_STREAM). Returns 0 or VLY_E_PROTOCOL. */

@@ -75,8 +75,9 @@ struct vly_file_range {
 
 struct vly_link_ops {
     int (*open_stream)(struct vly_link *l, uint64_t *stream); /* VLY_E_AGAIN: no more at present */
-    /* VLY_E_STATE: bytes have arrived already, their order stays. A stream of the peer's may have
-     * brought some with its opening. */
+    /* Any order may be asked for at any time: what has come ahead of a gap by then follows with the
+     * stream's next data. In order (as it is at first) only while there is no gap. VLY_E_STATE: it
+     * stays as it was, or there is no such stream. */
     int (*set_order)(struct vly_link *l, uint64_t stream, enum vly_link_order order);
     /* Room to be filled in place: *len in: wanted, out: given. VLY_E_AGAIN: wait for on_writable.
      */

@@ -3,9 +3,10 @@
  *
  * A stream arrives in random frames that overlap, repeat and contradict each other: the bytes of a
  * frame depend on the frame, so that it shows whose copy is handed on, and the first one must be
- * (RULE 35). Every byte is handed on exactly once, in order or at once, and each piece stays
- * readable until the release. With the n-th request for memory failing, for each n, a refused frame
- * that comes again is taken as if it had not come before.
+ * (RULE 35). Every byte is handed on exactly once, in order or at once, also where the order
+ * changes on the way, and each piece stays readable until the release. With the n-th request for
+ * memory failing, for each n, a refused frame that comes again is taken as if it had not come
+ * before.
  */
 #include "proto/recvbuf.h"
 
@@ -35,6 +36,7 @@ struct model {
     struct kept kept[KEPT_MAX]; /* since the last release */
     size_t kept_n;
     bool failed;
+    bool switches; /* the order changes */
 };
 
 static void kept_check(const struct model *m)
@@ -130,6 +132,20 @@ static void arrive(struct model *m, size_t at, size_t len)
         release(m);
 }
 
+/* Any order at any time: what waited is handed on. In order when there is no gap. */
+static void switch_order(struct model *m)
+{
+    enum vly_order order = m->b.order == VLY_IN_ORDER ? VLY_ANY_ORDER : VLY_IN_ORDER;
+    bool may = order == VLY_ANY_ORDER || m->b.have.n == 0;
+
+    assert_int_equal(vly_recvbuf_set_order(&m->b, order), may ? 0 : VLY_E_STATE);
+    vly_recvbuf_check(&m->b);
+    if (vly_prng_chance(&m->prng, 0.5))
+        release(m);
+    deliver(m);
+    compare(m);
+}
+
 static void model_init(struct model *m, uint64_t seed, enum vly_order order, uint64_t fail_at)
 {
     memset(m, 0, sizeof(*m));
@@ -159,6 +175,8 @@ static void model_run(struct model *m)
         if (len > m->size - at)
             len = (size_t)(m->size - at);
         arrive(m, at, len);
+        if (m->switches && vly_prng_chance(&m->prng, 0.1))
+            switch_order(m);
         if (n % 50 == 0)
             compare(m);
     }
@@ -187,6 +205,7 @@ static void prop_recvbuf_hands_on_each_byte_once(void **state)
     (void)state;
     for (unsigned run = 0; run < 60; run++) {
         model_init(&m, vly_prng_fork(seed, run), orders[run % 2], 0);
+        m.switches = run % 4 >= 2;
         model_run(&m);
     }
 }
@@ -203,6 +222,7 @@ static void prop_recvbuf_survives_failing_memory(void **state)
 
         do {
             model_init(&m, vly_prng_fork(seed, i), orders[i], ++n);
+            m.switches = n % 2 == 0;
             model_run(&m);
         } while (m.failed && n < 100);
         assert_true(n > 1);

@@ -175,8 +175,62 @@ static void test_conn_stream_orders(void **state)
     }
 }
 
-/* The order may change until data waits behind a gap. */
-static void test_conn_stream_order_may_change_while_there_is_no_gap(void **state)
+/* A gap in the very run that opens the stream: the application can ask for any order only after it,
+ * and what waits by then comes with the stream's next data, though the gap is there still. */
+static void test_conn_stream_any_order_after_a_run_with_a_gap(void **state)
+{
+    struct pair *p = pair_connected(NULL, NULL);
+    uint64_t id = pair_open(p, PAIR_CLIENT), first;
+    const struct vly_stream *s;
+
+    (void)state;
+    server(p)->order = VLY_ANY_ORDER;
+    pair_write(p, PAIR_CLIENT, id, 4200, false);
+    assert_int_equal(pair_flush(p, PAIR_CLIENT), 3);
+    pair_drop_nth(p, PAIR_CLIENT, 1);
+    pair_deliver_run(p, PAIR_CLIENT);
+    first = server(p)->stream[id].bytes;
+    assert_in_range(first, 1400, 1440);
+    s = vly_streams_find(&server(p)->conn->streams, id);
+    assert_true(vly_recvbuf_held_bytes(&s->recv) > 0);
+    assert_int_equal(pair_write_some(p, PAIR_CLIENT, id, 4200, 100, false), 100);
+    pair_flush(p, PAIR_CLIENT);
+    pair_deliver_run(p, PAIR_CLIENT);
+    assert_int_equal(s->recv.frontier, first);
+    assert_int_equal(vly_rangeset_count(&s->recv.have), server(p)->stream[id].bytes - first);
+    assert_in_range(server(p)->stream[id].bytes, 4300 - 1440, 4300 - 1400);
+    vly_endpoint_on_deadline(server(p)->ep, p->now_ns); /* the next verb frees it */
+    assert_int_equal(vly_recvbuf_held_bytes(&s->recv), 0);
+    assert_int_equal(pair_write_some(p, PAIR_CLIENT, id, 4300, 100, true), 100);
+    pair_run(p, VLY_S(1));
+    assert_string_equal(server(p)->log, "Aode");
+    assert_int_equal(server(p)->stream[id].bytes, 4400);
+    pair_free(p);
+}
+
+/* Such a stream is given up before that: its credit comes back. RULE 33 */
+static void test_conn_stream_any_order_and_stopped_before_more_comes(void **state)
+{
+    struct pair *p = pair_connected(NULL, NULL);
+    uint64_t id = pair_open(p, PAIR_CLIENT);
+
+    (void)state;
+    server(p)->order = VLY_ANY_ORDER;
+    pair_write(p, PAIR_CLIENT, id, 4200, false);
+    assert_int_equal(pair_flush(p, PAIR_CLIENT), 3);
+    pair_drop_nth(p, PAIR_CLIENT, 1);
+    pair_deliver_run(p, PAIR_CLIENT);
+    vly_conn_stop_stream(server(p)->conn, id, 7);
+    assert_int_equal(pair_write_some(p, PAIR_CLIENT, id, 4200, 100, false), 100);
+    pair_run(p, VLY_S(1));
+    assert_in_range(server(p)->stream[id].bytes, 1400, 1440);
+    assert_int_equal(server(p)->conn->recv_credit.consumed_bytes,
+                     server(p)->conn->recv_credit.highest_bytes);
+    pair_free(p);
+}
+
+/* Any order may be asked for at any time, in order only while there is no gap. */
+static void test_conn_stream_order_may_change(void **state)
 {
     struct pair *p = pair_connected(NULL, NULL);
     uint64_t id = pair_open(p, PAIR_CLIENT);
@@ -190,9 +244,13 @@ static void test_conn_stream_order_may_change_while_there_is_no_gap(void **state
     assert_int_equal(pair_flush(p, PAIR_CLIENT), 3);
     pair_drop_nth(p, PAIR_CLIENT, 0);
     pair_deliver(p, PAIR_CLIENT);
-    assert_int_equal(vly_conn_set_order(server(p)->conn, id, VLY_ANY_ORDER), VLY_E_STATE);
+    assert_int_equal(server(p)->stream[id].bytes, 100);
+    assert_int_equal(vly_conn_set_order(server(p)->conn, id, VLY_ANY_ORDER), 0);
+    assert_int_equal(vly_conn_set_order(server(p)->conn, id, VLY_IN_ORDER), VLY_E_STATE);
+    server(p)->order = VLY_ANY_ORDER;
     pair_run(p, VLY_S(1));
     assert_string_equal(server(p)->log, "Aode");
+    assert_int_equal(server(p)->stream[id].bytes, 3000);
     pair_free(p);
 }
 
@@ -450,7 +508,9 @@ int main(void)
         cmocka_unit_test(test_conn_stream_reserve_and_commit_in_place),
         cmocka_unit_test(test_conn_stream_wrong_state),
         cmocka_unit_test(test_conn_stream_orders),
-        cmocka_unit_test(test_conn_stream_order_may_change_while_there_is_no_gap),
+        cmocka_unit_test(test_conn_stream_any_order_after_a_run_with_a_gap),
+        cmocka_unit_test(test_conn_stream_any_order_and_stopped_before_more_comes),
+        cmocka_unit_test(test_conn_stream_order_may_change),
         cmocka_unit_test(test_conn_stream_too_scattered_to_note_acks),
         cmocka_unit_test(test_conn_stream_too_scattered_to_note_losses),
         cmocka_unit_test(test_conn_stream_reset),

@@ -26,25 +26,30 @@ static struct vly_span bytes_at(uint64_t offset, size_t len)
     return (struct vly_span){bytes, len};
 }
 
-/* Inserts and compares what is handed on with `want`: begin, end pairs up to {0, 0}. */
-static void insert(struct vly_recvbuf *b, uint64_t begin, uint64_t end,
-                   const struct vly_range *want)
+/* Compares what is handed on with `want`: begin, end pairs up to {0, 0}. */
+static void expect(struct vly_recvbuf *b, const struct vly_range *want)
 {
-    struct vly_span frame = bytes_at(begin, (size_t)(end - begin));
     struct vly_recv_piece piece;
 
-    assert_int_equal(vly_recvbuf_insert(b, begin, frame, false), 0);
     vly_recvbuf_check(b);
-    while (vly_recvbuf_next(b, &piece)) {
+    for (; vly_recvbuf_next(b, &piece); want++) {
         assert_int_equal(piece.offset, want->begin);
         assert_int_equal(piece.offset + piece.data.len, want->end);
         for (size_t i = 0; i < piece.data.len; i++)
             assert_int_equal(piece.data.data[i], byte_of(piece.offset + i));
-        want++;
+        vly_recvbuf_check(b);
     }
     assert_int_equal(want->end, 0);
     assert_false(vly_recvbuf_next(b, &piece));
-    vly_recvbuf_check(b);
+}
+
+static void insert(struct vly_recvbuf *b, uint64_t begin, uint64_t end,
+                   const struct vly_range *want)
+{
+    struct vly_span frame = bytes_at(begin, (size_t)(end - begin));
+
+    assert_int_equal(vly_recvbuf_insert(b, begin, frame, false), 0);
+    expect(b, want);
 }
 
 struct step {
@@ -307,7 +312,7 @@ static void test_recvbuf_ring_starts_at_the_frontier(void **state)
     vly_recvbuf_fini(&b);
 }
 
-static void test_recvbuf_order_is_fixed_while_data_waits(void **state)
+static void test_recvbuf_in_order_again_when_no_gap_is_left(void **state)
 {
     struct vly_recvbuf b;
 
@@ -317,17 +322,69 @@ static void test_recvbuf_order_is_fixed_while_data_waits(void **state)
     assert_int_equal(vly_recvbuf_set_order(&b, VLY_IN_ORDER), 0);
     insert(&b, 7, 9, (struct vly_range[]){{7, 9}, {0}});
     insert(&b, 10, 11, (struct vly_range[]){{0}});
-    assert_int_equal(vly_recvbuf_set_order(&b, VLY_ANY_ORDER), VLY_E_STATE);
     insert(&b, 9, 10, (struct vly_range[]){{9, 10}, {10, 11}, {0}});
     /* The piece handed on last still stands in a block. */
-    assert_int_equal(vly_recvbuf_set_order(&b, VLY_ANY_ORDER), VLY_E_STATE);
-    vly_recvbuf_release(&b);
     assert_int_equal(vly_recvbuf_set_order(&b, VLY_ANY_ORDER), 0);
+    expect(&b, (struct vly_range[]){{0}});
+    vly_recvbuf_release(&b);
+    assert_int_equal(vly_recvbuf_held_bytes(&b), 0);
     insert(&b, 12, 13, (struct vly_range[]){{12, 13}, {0}});
+    assert_int_equal(vly_recvbuf_set_order(&b, VLY_ANY_ORDER), 0); /* as it is */
     assert_int_equal(vly_recvbuf_set_order(&b, VLY_IN_ORDER), VLY_E_STATE);
     insert(&b, 11, 13, (struct vly_range[]){{11, 12}, {0}});
     assert_int_equal(vly_recvbuf_set_order(&b, VLY_IN_ORDER), 0);
+    expect(&b, (struct vly_range[]){{0}}); /* though what came last is not the highest */
     insert(&b, 13, 14, (struct vly_range[]){{13, 14}, {0}});
+    vly_recvbuf_fini(&b);
+}
+
+/* What waits behind gaps when any order is asked for is handed on from its blocks, which are kept
+ * until then and go after it; the gaps are gaps still. */
+static void test_recvbuf_any_order_hands_on_what_waits(void **state)
+{
+    struct test_counting_alloc a;
+    struct vly_recvbuf b;
+
+    (void)state;
+    test_counting_alloc_init(&a, 0);
+    vly_recvbuf_init(&b, &a.alloc, 0);
+    insert(&b, 0, 10, (struct vly_range[]){{0, 10}, {0}});
+    insert(&b, 20, 30, (struct vly_range[]){{0}});
+    insert(&b, 2 * BLOCK - 5, 3 * BLOCK + 5, (struct vly_range[]){{0}});
+    assert_int_equal(vly_recvbuf_set_order(&b, VLY_ANY_ORDER), 0);
+    vly_recvbuf_release(&b); /* of the verb that comes next */
+    assert_int_equal(vly_recvbuf_held_bytes(&b), 4 * BLOCK);
+    expect(&b, (struct vly_range[]){{20, 30},
+                                    {2 * BLOCK - 5, 2 * BLOCK},
+                                    {2 * BLOCK, 3 * BLOCK},
+                                    {3 * BLOCK, 3 * BLOCK + 5},
+                                    {0}});
+    assert_int_equal(b.frontier, 10);
+    insert(&b, 15, 40, (struct vly_range[]){{15, 20}, {30, 40}, {0}});
+    vly_recvbuf_release(&b);
+    vly_recvbuf_check(&b);
+    assert_int_equal(vly_recvbuf_held_bytes(&b), 0);
+    insert(&b, 10, 15, (struct vly_range[]){{10, 15}, {0}});
+    insert(&b, 40, 3 * BLOCK, (struct vly_range[]){{40, 2 * BLOCK - 5}, {0}});
+    assert_int_equal(b.frontier, 3 * BLOCK + 5);
+    vly_recvbuf_fini(&b);
+    assert_int_equal(a.live_blocks, 0);
+}
+
+/* The direction is over before that could be handed on. */
+static void test_recvbuf_what_waits_can_be_dropped(void **state)
+{
+    struct test_counting_alloc a;
+    struct vly_recvbuf b;
+
+    (void)state;
+    test_counting_alloc_init(&a, 0);
+    vly_recvbuf_init(&b, &a.alloc, 0);
+    insert(&b, 20, 30, (struct vly_range[]){{0}});
+    assert_int_equal(vly_recvbuf_set_order(&b, VLY_ANY_ORDER), 0);
+    vly_recvbuf_drop(&b);
+    expect(&b, (struct vly_range[]){{0}});
+    assert_int_equal(a.live_blocks, 0);
     vly_recvbuf_fini(&b);
 }
 
@@ -439,7 +496,9 @@ int main(void)
         cmocka_unit_test(test_recvbuf_final_size_below_what_came),
         cmocka_unit_test(test_recvbuf_complete),
         cmocka_unit_test(test_recvbuf_ring_starts_at_the_frontier),
-        cmocka_unit_test(test_recvbuf_order_is_fixed_while_data_waits),
+        cmocka_unit_test(test_recvbuf_in_order_again_when_no_gap_is_left),
+        cmocka_unit_test(test_recvbuf_any_order_hands_on_what_waits),
+        cmocka_unit_test(test_recvbuf_what_waits_can_be_dropped),
         cmocka_unit_test(test_recvbuf_drop_and_discard),
         cmocka_unit_test(test_recvbuf_new_bytes),
         cmocka_unit_test(test_recvbuf_gaps_are_capped),

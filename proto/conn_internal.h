@@ -1,11 +1,12 @@
 /*
  * conn_internal - the state of a connection, seen by conn*.c and endpoint.c alone.
  *
- * conn.c lifecycle, timers, the application's calls; conn_state.c, conn_hello.c (client) and
- * conn_accept.c (server) set-up; conn_recv.c packets in;
- * conn_ack.c acknowledgement and loss; conn_send.c packets out, conn_send_run.c many alike at once;
- * conn_seal.c their protection; conn_path.c a new address of the client; conn_pmtud.c how long
- * datagrams are; conn_close.c the end.
+ * conn.c lifecycle, timers, calls of the application but those on streams; conn_stream.c streams,
+ * and those calls; conn_state.c, conn_hello.c (client) and conn_accept.c (server) set-up;
+ * conn_recv.c packets in, conn_recv_run.c many alike at once; conn_ack.c acknowledgement and loss;
+ * conn_send.c packets out, conn_send_run.c many alike at once; conn_seal.c their protection;
+ * conn_path.c a new address of the client; conn_pmtud.c how long datagrams are; conn_close.c the
+ * end.
  */
 #ifndef VLY_PROTO_CONN_INTERNAL_H
 #define VLY_PROTO_CONN_INTERNAL_H
@@ -187,6 +188,11 @@ void vly_conn_trace(const struct vly_conn *c, enum vly_trace_type type, uint64_t
 /* Queues an event about a stream. Returns 0 or VLY_E_NOMEM. */
 VLY_MUST_USE int vly_conn_event(struct vly_conn *c, enum vly_event_type type, uint64_t stream,
                                 uint64_t offset);
+/* Limits of the peer are known: windows, datagram size, stream credit. */
+void vly_conn_apply_params(struct vly_conn *c, uint64_t now_ns);
+void vly_conn_our_params(const struct vly_conn *c, struct vly_params *out);
+
+/* conn_stream.c */
 /* The peer's or our stream `id`, made (with all lower ones of the peer) when it is the peer's and
  * new. Returns 0 with *out NULL when it is over. Errors: the close code in *code with
  * VLY_E_PROTOCOL; VLY_E_NOMEM. */
@@ -201,9 +207,6 @@ VLY_MUST_USE int vly_conn_offer_room(struct vly_conn *c);
 void vly_conn_drop_received(struct vly_conn *c, struct vly_stream *s, uint64_t now_ns);
 /* Frees what the events of the last datagram pointed to. */
 void vly_conn_release_buffers(struct vly_conn *c);
-/* Limits of the peer are known: windows, datagram size, stream credit. */
-void vly_conn_apply_params(struct vly_conn *c, uint64_t now_ns);
-void vly_conn_our_params(const struct vly_conn *c, struct vly_params *out);
 
 /* conn_state.c */
 /* Whether the row applies to the connection as it is. */

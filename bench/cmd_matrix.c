@@ -11,7 +11,7 @@
 
 struct matrix_args {
     const char *output, *repeats;
-    double precision; /* below 0: the file's */
+    double precision, max_steal; /* below 0: the file's */
     bool force, list, json, quiet;
 };
 
@@ -25,6 +25,10 @@ static const struct vly_opt matrix_opts[] = {
     {"precision", 0, VLY_OPT_SHARE, ARG(precision), "SHARE",
      "repeat until the intervals of all ratios are this narrow, e.g. 2% (default: the file's)", 0,
      0},
+    {"max-steal", 0, VLY_OPT_SHARE, ARG(max_steal), "SHARE",
+     "take a run again of which the machine's host took more, e.g. 2%; 0%: none (default: the "
+     "file's)",
+     0, 0},
     {"repeats", 0, VLY_OPT_TEXT, ARG(repeats), "MIN..MAX",
      "rounds of each row, at least and at most (default: the file's)", 0, 0},
     {"list", 0, VLY_OPT_FLAG, ARG(list), NULL, "print the names of all rows and run nothing", 0, 0},
@@ -116,6 +120,8 @@ static int matrix_adjust(const struct vly_cli *cli, const struct matrix_args *ar
 {
     if (args->precision >= 0)
         m->precision = args->precision;
+    if (args->max_steal >= 0)
+        m->steal.most = args->max_steal;
     if (args->repeats != NULL &&
         bench_rounds_parse(args->repeats, &m->rounds_min, &m->rounds_max) != 0)
         return vly_cli_usage(cli, "--repeats takes MIN..MAX, 1 to %d, not '%s'", BENCH_ROUNDS_MAX,
@@ -125,7 +131,7 @@ static int matrix_adjust(const struct vly_cli *cli, const struct matrix_args *ar
 
 int bench_cmd_matrix(int argc, char **argv)
 {
-    struct matrix_args args = {.precision = -1};
+    struct matrix_args args = {.precision = -1, .max_steal = -1};
     struct vly_cli cli = {.command = "bench matrix"};
     struct bench_matrix m;
     char why[BENCH_WHY_BYTES] = "", output[sizeof(m.name) + 8];

@@ -9,6 +9,7 @@
 #ifndef BENCH_MATRIX_H
 #define BENCH_MATRIX_H
 
+#include "bench/matrix/steal.h"
 #include "bench/rows/row.h"
 
 #define BENCH_LINKS_MAX 256
@@ -34,9 +35,10 @@ struct bench_matrix {
     char name[64];
     uint64_t seed;
     unsigned rounds_min, rounds_max;
-    double precision;    /* half of a ratio's interval, as a share; 0: rounds_max in any case */
-    uint64_t timeout_ns; /* for a run, beside the time it is to take */
-    char *directory;     /* of files, owned; NULL: tmpfs */
+    double precision; /* half of a ratio's interval, as a share; 0: rounds_max in any case */
+    struct bench_steal_rule steal;   /* which runs are made again */
+    uint64_t timeout_ns;             /* for a run, beside the time it is to take */
+    char *directory;                 /* of files, owned; NULL: tmpfs */
     struct bench_matrix_link *links; /* owned */
     size_t n_links;
     struct bench_matrix_row *rows; /* owned; those of a group stand together */

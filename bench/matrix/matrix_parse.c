@@ -105,6 +105,21 @@ static bool set_precision(struct parser *p, const char *value)
     return vly_share_parse(value, &p->m->precision) == 0;
 }
 
+static bool set_max_steal(struct parser *p, const char *value)
+{
+    return vly_share_parse(value, &p->m->steal.most) == 0;
+}
+
+static bool set_steal_retries(struct parser *p, const char *value)
+{
+    uint64_t n;
+
+    if (vly_number_parse(value, &n) != 0 || n > BENCH_STEAL_RETRIES_MAX)
+        return false;
+    p->m->steal.retries = (unsigned)n;
+    return true;
+}
+
 static bool positive_time(const char *value, uint64_t *out_ns)
 {
     return vly_duration_parse(value, out_ns) == 0 && *out_ns > 0 && *out_ns <= VLY_S(3600);
@@ -151,6 +166,8 @@ static const struct setting {
     {"seed", "a whole number", set_seed},
     {"repeats", "MIN..MAX, 1 to 200", set_repeats},
     {"precision", "a share such as 2%", set_precision},
+    {"max-steal", "a share such as 2%", set_max_steal},
+    {"steal-retries", "a number, 0 to 100", set_steal_retries},
     {"time", "a time such as 5s, at most 1h", set_time},
     {"warmup", "a time such as 1s, at most 1h", set_warmup},
     {"interval", "a time such as 500ms, 10ms to 1h", set_interval},
@@ -506,6 +523,7 @@ int bench_matrix_parse(struct bench_matrix *out, const char *file, const char *t
                                  .rounds_min = 3,
                                  .rounds_max = 9,
                                  .precision = 0.02,
+                                 .steal = {.retries = BENCH_STEAL_RETRIES},
                                  .timeout_ns = VLY_S(60)};
     if (p != NULL) {
         p->m = out;

@@ -3,6 +3,12 @@
  */
 #include "bench/matrix/matrix_real.h"
 
+#include "net/clock.h"
+
+#include <poll.h>
+
+#define REST_STEP_MS 50
+
 static bool is_available(void *ctx, const struct bench_row *row, char why[BENCH_WHY_BYTES])
 {
     (void)ctx;
@@ -27,4 +33,15 @@ static int run(void *ctx, const struct bench_lab_spec *spec, const struct bench_
     return err;
 }
 
-const struct bench_runner_ops bench_runner_real = {.is_available = is_available, .run = run};
+/* In steps: a signal that comes between a look and the wait ends none. */
+static void rest(void *ctx, uint64_t time_ns)
+{
+    const volatile bool *const *stop = ctx;
+    uint64_t until_ns = vly_time_add(vly_clock_now_ns(), time_ns);
+
+    while (!**stop && vly_clock_now_ns() < until_ns)
+        (void)poll(NULL, 0, REST_STEP_MS);
+}
+
+const struct bench_runner_ops bench_runner_real = {
+    .is_available = is_available, .run = run, .rest = rest};

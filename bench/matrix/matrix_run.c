@@ -12,6 +12,9 @@
 #include <string.h>
 
 #define PROGRESS_BYTES 1024
+#define STEAL_REST_NS                                                           \
+    VLY_S(2) /* before a disturbed run is made again: the neighbour may be done \
+              */
 
 /* The rows [begin, end) of the matrix and the document. */
 struct group {
@@ -75,6 +78,19 @@ static void progress_show(const struct bench_runner *r, const char *text, bool s
     (void)fflush(r->progress);
 }
 
+/* A run that does not count. */
+static void progress_again(const struct run *run, size_t index, const struct bench_sample *s)
+{
+    const struct progress *p = &run->progress;
+    char text[PROGRESS_BYTES];
+
+    if (run->r->progress == NULL)
+        return;
+    (void)snprintf(text, sizeof(text), "[%u/%u] %s: the host took %.1f %% of it; taken again",
+                   p->done, p->most, run->r->matrix->rows[index].id, 100 * bench_sample_steal(s));
+    progress_show(run->r, text, false);
+}
+
 static void progress_print(struct run *run, size_t index, const char *round,
                            const struct bench_sample *s)
 {
@@ -125,15 +141,43 @@ static int save(const struct run *run)
     return run->r->path != NULL ? bench_result_save(run->r->doc, run->r->path, run->why) : 0;
 }
 
+/* A run that counts, and how many it took beside. */
+struct taken {
+    struct bench_sample s;
+    unsigned again;
+};
+
+/* As run_once, until the host has left one alone or it is enough. */
+static int run_undisturbed(const struct run *run, size_t index, uint64_t seed, struct taken *t)
+{
+    const struct bench_runner *r = run->r;
+    int err = run_once(run, index, seed, &t->s);
+
+    for (t->again = 0; err == 0 && bench_steal_again(&r->matrix->steal, &t->s, t->again);
+         t->again++) {
+        progress_again(run, index, &t->s);
+        r->ops->rest(r->ctx, STEAL_REST_NS);
+        if (*r->stop)
+            return VLY_E_CANCELLED;
+        bench_sample_fini(&t->s);
+        err = run_once(run, index, seed, &t->s);
+    }
+    return err;
+}
+
 /* Keeps a sample, and what follows from it. */
 static int note(struct run *run, struct group g, size_t index, unsigned round,
-                const struct bench_sample *s)
+                const struct taken *t)
 {
     json_t *row = bench_result_row(run->r->doc, index);
     char round_text[24];
     int err;
 
-    bench_result_add(row, round, bench_matrix_seed(run->r->matrix, round), s);
+    bench_result_add(row,
+                     &(struct bench_result_run){.round = round,
+                                                .seed = bench_matrix_seed(run->r->matrix, round),
+                                                .taken_again = t->again},
+                     &t->s);
     run->is_out[index] = bench_result_failures(row) >= BENCH_FAILURES_MAX;
     bench_result_summarize(run->r->doc, g.begin);
     err = save(run);
@@ -141,18 +185,18 @@ static int note(struct run *run, struct group g, size_t index, unsigned round,
     if (run->is_out[index])
         progress_count(run, g.begin);
     (void)snprintf(round_text, sizeof(round_text), "round %u", round + 1);
-    progress_print(run, index, round_text, s);
+    progress_print(run, index, round_text, &t->s);
     return err;
 }
 
 static int measure(struct run *run, struct group g, size_t index, unsigned round)
 {
-    struct bench_sample s;
-    int err = run_once(run, index, bench_matrix_seed(run->r->matrix, round), &s);
+    struct taken t;
+    int err = run_undisturbed(run, index, bench_matrix_seed(run->r->matrix, round), &t);
 
     if (err == 0)
-        err = note(run, g, index, round, &s);
-    bench_sample_fini(&s);
+        err = note(run, g, index, round, &t);
+    bench_sample_fini(&t.s);
     return err;
 }
 
@@ -163,17 +207,17 @@ static int measure(struct run *run, struct group g, size_t index, unsigned round
 static int warm_up(struct run *run, struct group g, unsigned round)
 {
     for (size_t i = g.begin; i < g.end; i++) {
-        struct bench_sample s;
+        struct taken t = {.again = 0};
         int err;
         if (run->is_out[i] || run->r->matrix->rows[i].row.bytes == 0 ||
             bench_result_has_round(bench_result_row(run->r->doc, i), round))
             continue;
-        err = run_once(run, i, bench_matrix_seed(run->r->matrix, round), &s);
-        if (err == 0 && s.err != 0)
-            err = note(run, g, i, round, &s);
+        err = run_once(run, i, bench_matrix_seed(run->r->matrix, round), &t.s);
+        if (err == 0 && t.s.err != 0)
+            err = note(run, g, i, round, &t);
         else if (err == 0)
-            progress_print(run, i, "warm-up", &s);
-        bench_sample_fini(&s);
+            progress_print(run, i, "warm-up", &t.s);
+        bench_sample_fini(&t.s);
         if (err != 0)
             return err;
     }

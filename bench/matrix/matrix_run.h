@@ -3,9 +3,10 @@
  * those that fail.
  *
  * Rows of a group (same link, kind and size) are interleaved: A B C, C B A, A B C, ... Every run
- * has a lab of its own, with the seed of its round. Rounds end when each ratio to the reference is
- * known well enough, or at the matrix's most. The document is saved after every run, so that a run
- * that was interrupted goes on where it stopped.
+ * has a lab of its own, with the seed of its round. One that the machine's host disturbed is made
+ * again in its place (bench/matrix/steal.h). Rounds end when
+ * each ratio to the reference is known well enough, or at the matrix's most. The document is saved
+ * after every run, so that a run that was interrupted goes on where it stopped.
  */
 #ifndef BENCH_MATRIX_RUN_H
 #define BENCH_MATRIX_RUN_H
@@ -23,6 +24,8 @@ struct bench_runner_ops {
      * opened is a failed sample. */
     int (*run)(void *ctx, const struct bench_lab_spec *lab, const struct bench_row *row,
                uint64_t timeout_ns, struct bench_sample *out);
+    /* Waits so long, less when the stop flag rises. */
+    void (*rest)(void *ctx, uint64_t time_ns);
 };
 
 struct bench_runner {

@@ -162,6 +162,8 @@ json_t *bench_result_new(const struct bench_matrix *m, json_t *environment)
     set(doc, "seed", integer(m->seed));
     set(doc, "precision", m->precision > 0 ? json_real(m->precision) : json_null());
     set(doc, "repeats", json_pack("{s:i, s:i}", "min", m->rounds_min, "max", m->rounds_max));
+    set(doc, "max_steal", m->steal.most > 0 ? json_real(m->steal.most) : json_null());
+    set(doc, "steal_retries", json_integer(m->steal.retries));
     set_text(doc, "config", m->text);
     set_text(doc, "sentence", "");
     set(doc, "environment", environment);
@@ -318,12 +320,13 @@ bool bench_result_estimate(const json_t *row, const char *key, struct bench_esti
 
 /* ---- what samples amount to ---- */
 
-void bench_result_add(json_t *row, unsigned round, uint64_t seed, const struct bench_sample *s)
+void bench_result_add(json_t *row, const struct bench_result_run *run, const struct bench_sample *s)
 {
     json_t *sample = bench_sample_to_json(s);
 
-    set(sample, "round", json_integer((json_int_t)round));
-    set(sample, "seed", integer(seed));
+    set(sample, "round", json_integer((json_int_t)run->round));
+    set(sample, "seed", integer(run->seed));
+    set(sample, "taken_again", json_integer((json_int_t)run->taken_again));
     (void)json_array_append_new(json_object_get(row, "samples"), sample);
 }
 

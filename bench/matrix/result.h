@@ -43,8 +43,15 @@ const char *bench_result_message(const json_t *object);
 /* Same link, kind and size: rows that are compared. */
 bool bench_result_same_group(const json_t *row, const json_t *other);
 
+/* Which run a sample is of. */
+struct bench_result_run {
+    unsigned round;
+    uint64_t seed;
+    unsigned taken_again; /* runs that were made in its place and thrown away */
+};
 /* Appends what was measured in a round. */
-void bench_result_add(json_t *row, unsigned round, uint64_t seed, const struct bench_sample *s);
+void bench_result_add(json_t *row, const struct bench_result_run *run,
+                      const struct bench_sample *s);
 /* Marks a row as one that cannot run. */
 void bench_result_refuse(json_t *row, int err, const char *why);
 bool bench_result_has_round(const json_t *row, unsigned round);

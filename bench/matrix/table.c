@@ -117,6 +117,31 @@ static struct cell repair_text(const json_t *row)
     return out;
 }
 
+/* The most that a side held in any sample, in MiB. */
+static struct vly_text mib_text(const json_t *row, const char *key)
+{
+    double most = NAN;
+    size_t i;
+    json_t *sample;
+
+    json_array_foreach(json_object_get(row, "samples"), i, sample)
+    {
+        const json_t *bytes = json_object_get(sample, key);
+        if (json_is_integer(bytes) && bench_result_is_ok(sample))
+            most = fmax(most, json_number_value(bytes) / (1 << 20));
+    }
+    return isnan(most) ? (struct vly_text){"-"} : bench_number_text(most);
+}
+
+static struct cell memory_text(const json_t *row)
+{
+    struct cell out;
+
+    (void)snprintf(out.s, sizeof(out.s), "%s %s", mib_text(row, "rss_sender_bytes").s,
+                   mib_text(row, "rss_receiver_bytes").s);
+    return out;
+}
+
 static struct cell ratio_text(const json_t *row)
 {
     if (json_is_true(json_object_get(row, "reference")))
@@ -130,9 +155,10 @@ static void print_row(FILE *out, const json_t *row, const struct bench_unit *uni
         json_is_object(json_object_get(json_object_get(row, "summary"), "goodput_bits_per_s"));
 
     if (has_figures)
-        (void)fprintf(out, "  %-22s " CELL CELL "%-10s%s\n", label(row).s,
+        (void)fprintf(out, "  %-22s " CELL CELL "%-10s%-12s%s\n", label(row).s,
                       estimate_text(row, "goodput_bits_per_s", unit->bits_per_s).s,
-                      ratio_text(row).s, median_text(row, "cpu_s_per_gb", 3).s, repair_text(row).s);
+                      ratio_text(row).s, median_text(row, "cpu_s_per_gb", 3).s, memory_text(row).s,
+                      repair_text(row).s);
     if (!bench_result_is_ok(row))
         (void)fprintf(out, "  %-22s failed: %s\n", label(row).s,
                       vly_shown(bench_result_message(row)).text);
@@ -153,8 +179,8 @@ static void print_group(FILE *out, const json_t *doc, size_t first)
     if (json_is_integer(bytes))
         (void)fprintf(out, ", %s", vly_bytes_text((uint64_t)json_integer_value(bytes)).s);
     (void)snprintf(title, sizeof(title), "%s [95 %%]", unit.name);
-    (void)fprintf(out, "\n  %-22s " CELL CELL "%-10s%s\n", "row", title, "of the fastest TCP",
-                  "CPU-s/GB", "retransmits");
+    (void)fprintf(out, "\n  %-22s " CELL CELL "%-10s%-12s%s\n", "row", title, "of the fastest TCP",
+                  "CPU-s/GB", "peak MiB", "retransmits");
     for (size_t i = first; i < bench_result_rows(doc); i++)
         if (bench_result_same_group(bench_result_row(doc, i), head))
             print_row(out, bench_result_row(doc, i), &unit);
@@ -181,6 +207,7 @@ static void print_mtus(FILE *out, const json_t *doc)
 void bench_table_print(FILE *out, const json_t *doc)
 {
     const json_t *env = json_object_get(doc, "environment");
+    char steal[BENCH_STEAL_BYTES];
 
     for (size_t i = 0; i < bench_result_rows(doc); i++)
         if (bench_is_first_of_group(doc, i))
@@ -192,4 +219,7 @@ void bench_table_print(FILE *out, const json_t *doc)
                   vly_shown(bench_result_text(env, "tcp_congestion_control_default")).text);
     print_mtus(out, doc);
     (void)fputs("; medians with 95 % bootstrap intervals, rows interleaved\n", out);
+    bench_steal_sentence(doc, steal);
+    if (steal[0] != '\0')
+        (void)fprintf(out, "%s\n", steal);
 }

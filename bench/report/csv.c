@@ -51,7 +51,8 @@ static void header(FILE *out)
                 "link_rtt_s,link_loss,link_queue_bytes,kind,protocol,cc_asked,io_asked,suite_asked,"
                 "crypto_asked,row_bytes,"
                 "row_duration_ns,warmup_ns,parallel,reverse,block_bytes,mss_bytes,rate_bits_per_s,"
-                "reference,sample,round,seed,cc,io,suite,crypto,goodput_bits_per_s,cpu_s_per_gb",
+                "reference,sample,round,seed,taken_again,cc,io,suite,crypto,goodput_bits_per_s,cpu_"
+                "s_per_gb",
                 out);
 #define X(name, text) (void)fputs("," #name, out);
     BENCH_FIGURES(X)
@@ -108,6 +109,7 @@ static void sample_line(FILE *out, const struct bench_report_row *row, size_t nt
     count(out, nth);
     count(out, sample->round);
     count(out, sample->seed);
+    count(out, sample->taken_again);
     text(out, s->cc);
     text(out, s->io);
     text(out, s->suite);
@@ -125,8 +127,8 @@ static void sample_line(FILE *out, const struct bench_report_row *row, size_t nt
 /* A line for a row that was never run: no sample, its own error. */
 static void empty_line(FILE *out, const struct bench_report_row *row)
 {
-    /* sample, round, seed, cc, io, suite, crypto, goodput; the comma of cpu follows */
-    (void)fputs(",,,,,,,,", out);
+    /* sample, round, seed, taken_again, cc, io, suite, crypto, goodput; the comma of cpu follows */
+    (void)fputs(",,,,,,,,,", out);
     (void)fputc(',', out);
 #define X(name, text) (void)fputc(',', out);
     BENCH_FIGURES(X)

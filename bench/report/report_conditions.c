@@ -1,11 +1,13 @@
 /*
  * report_conditions - how everything was measured: rows, links, machine, and the file that asked.
  */
+#include "bench/matrix/steal.h"
 #include "bench/report/html.h"
 #include "bench/report/report.h"
 #include "bench/report/report_text.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,6 +59,28 @@ static void seeds(FILE *out, const struct bench_report_row *row)
     bench_html(out, row->n_samples > SEEDS_SHOWN ? ", ...</td>" : "</td>");
 }
 
+/* "0.4 %": the mean share; "again" where runs were thrown away for it. */
+static void stolen(FILE *out, const struct bench_report_row *row)
+{
+    double stolen_ns = 0, all_ns = 0;
+    uint64_t again = 0;
+
+    for (size_t i = 0; i < row->n_samples; i++) {
+        const struct bench_report_sample *sample = &row->samples[i];
+        if (sample->taken_again != BENCH_UNKNOWN)
+            again += sample->taken_again;
+        if (isnan(bench_sample_steal(&sample->s)))
+            continue;
+        stolen_ns += (double)sample->s.cpu_steal_ns;
+        all_ns += (double)sample->s.cpu_all_ns;
+    }
+    bench_html(out, "<td>%s",
+               bench_text_percent(all_ns > 0 ? round(1000 * stolen_ns / all_ns) / 1000 : NAN).s);
+    if (again > 0)
+        bench_html(out, ", %s again", bench_text_count(again).s);
+    bench_html(out, "</td>");
+}
+
 static const struct bench_sample *first_good(const struct bench_report_row *row)
 {
     for (size_t i = 0; i < row->n_samples; i++)
@@ -85,17 +109,30 @@ static void row_line(FILE *out, const struct bench_report_row *row)
     td(out, row->rate_bits_per_s == BENCH_UNKNOWN
                 ? "none"
                 : bench_text_nominal_rate(row->rate_bits_per_s).s);
+    stolen(out, row);
     seeds(out, row);
     bench_html(out, "</tr>\n");
 }
 
 static void rows(FILE *out, const struct bench_report *r)
 {
-    static const char *const names[] = {
-        "Row",       "Link",  "Kind", "Protocol",   "Congestion control",
-        "I/O",       "Bytes", "Time", "Warm-up",    "Conns",
-        "Direction", "Block", "MSS",  "Rate limit", "Seeds of the link",
-        NULL};
+    static const char *const names[] = {"Row",
+                                        "Link",
+                                        "Kind",
+                                        "Protocol",
+                                        "Congestion control",
+                                        "I/O",
+                                        "Bytes",
+                                        "Time",
+                                        "Warm-up",
+                                        "Conns",
+                                        "Direction",
+                                        "Block",
+                                        "MSS",
+                                        "Rate limit",
+                                        "Stolen by the host",
+                                        "Seeds of the link",
+                                        NULL};
 
     table_begin(out, "Rows: what was run", names);
     for (size_t i = 0; i < r->n_rows; i++)
@@ -209,8 +246,13 @@ static void machine(FILE *out, const json_t *environment)
 
 void bench_report_conditions(FILE *out, const struct bench_report *r)
 {
+    char steal[BENCH_STEAL_BYTES];
+
     bench_html(out, "<section aria-labelledby=\"conditions\">\n"
                     "<h2 id=\"conditions\">Conditions</h2>\n");
+    bench_steal_sentence(r->root, steal);
+    if (steal[0] != '\0')
+        bench_html(out, "<p>%s</p>\n", steal);
     rows(out, r);
     links(out, r);
     machine(out, r->environment);

@@ -206,6 +206,18 @@ static void intervals_check(struct reader *r, const json_t *list)
     }
 }
 
+/* Whether older results do not have that figure. */
+static bool is_later(const char *figure)
+{
+    static const char *const later[] = {"cpu_steal_ns", "cpu_all_ns", "rss_sender_bytes",
+                                        "rss_receiver_bytes", "datagram_bytes"};
+
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+        if (strcmp(later[i], figure) == 0)
+            return true;
+    return false;
+}
+
 static void sample_read(struct reader *r, const json_t *o, struct bench_report_sample *out)
 {
     bench_sample_init(&out->s);
@@ -213,9 +225,11 @@ static void sample_read(struct reader *r, const json_t *o, struct bench_report_s
         return;
     out->round = known_count(r, o, "round");
     out->seed = known_count(r, o, "seed");
-    /* Older results do not have all of them. */
-#define X(name, text)                      \
-    if (json_object_get(o, #name) != NULL) \
+    out->taken_again = BENCH_UNKNOWN;
+    if (json_object_get(o, "taken_again") != NULL)
+        out->taken_again = known_count(r, o, "taken_again");
+#define X(name, text)                                          \
+    if (!is_later(#name) || json_object_get(o, #name) != NULL) \
         (void)count(r, o, #name);
     BENCH_FIGURES(X)
 #undef X

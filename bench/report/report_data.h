@@ -34,6 +34,7 @@ struct bench_report_link {
 
 struct bench_report_sample {
     uint64_t round, seed;
+    uint64_t taken_again; /* BENCH_UNKNOWN in older results */
     struct bench_sample s;
 };
 

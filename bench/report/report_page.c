@@ -217,7 +217,8 @@ static void reading(FILE *out)
         "below it stands its 95 %% bootstrap interval. The ratio compares samples of the same "
         "round "
         "with the fastest plain TCP of the same link and kind: above 1 is faster. CPU-seconds per "
-        "GB are those of both ends together for 10<sup>9</sup> bytes. \"Sent again\" counts "
+        "GB are those of both ends together for 10<sup>9</sup> bytes; MiB are the most memory that "
+        "either end held. \"Sent again\" counts "
         "retransmitted packets or segments. A dash is a figure that is not "
         "known.</p>\n</section>\n");
 }

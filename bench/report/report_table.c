@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#define COLUMNS 6
+#define COLUMNS 7
 
 const char *bench_report_group(const struct bench_report *r, size_t nth)
 {
@@ -91,6 +91,30 @@ static void repair_cell(FILE *out, const struct bench_report_row *row)
     cell(out, lost, "lost");
 }
 
+/* MiB, NAN when it is not known. */
+static double mib(uint64_t bytes)
+{
+    return bytes == BENCH_UNKNOWN ? NAN : (double)bytes / (1 << 20);
+}
+
+/* The most that either side held in any of the samples. */
+static void memory_cell(FILE *out, const struct bench_report_row *row)
+{
+    double sender = NAN, receiver = NAN;
+    char both[64];
+
+    for (size_t i = 0; i < row->n_samples; i++) {
+        const struct bench_sample *s = &row->samples[i].s;
+        if (s->err != 0)
+            continue;
+        sender = fmax(sender, mib(s->rss_sender_bytes)); /* of a NAN and a number, the number */
+        receiver = fmax(receiver, mib(s->rss_receiver_bytes));
+    }
+    (void)snprintf(both, sizeof(both), "%.24s, %.24s", bench_text_number(sender).s,
+                   bench_text_number(receiver).s);
+    cell(out, isnan(sender) && isnan(receiver) ? bench_text_number(NAN).s : both, "");
+}
+
 static void row_line(FILE *out, const struct bench_report_row *row)
 {
     char samples[64];
@@ -105,6 +129,7 @@ static void row_line(FILE *out, const struct bench_report_row *row)
         cell(out, bench_text_number(row->ratio.median).s, bench_text_range(&row->ratio).s);
     cell(out, bench_text_number(row->cpu_s_per_gb.median).s,
          bench_text_range(&row->cpu_s_per_gb).s);
+    memory_cell(out, row);
     repair_cell(out, row);
     (void)snprintf(samples, sizeof(samples), "%llu", (unsigned long long)row->n_good);
     cell(out, samples, "");
@@ -120,6 +145,7 @@ void bench_report_table(FILE *out, const struct bench_report *r,
                "<table>\n"
                "<thead><tr><th scope=\"col\">Row</th><th scope=\"col\">Goodput</th>"
                "<th scope=\"col\">Ratio to the fastest TCP</th><th scope=\"col\">CPU-s per GB</th>"
+               "<th scope=\"col\">MiB of sender, receiver</th>"
                "<th scope=\"col\">Sent again</th><th scope=\"col\">Samples</th></tr></thead>\n"
                "<tbody>\n",
                link->name, bench_text_kind(kind));

@@ -167,7 +167,8 @@ class Matrix(BenchCase):
         for code, args, says in ((USAGE, (), "one matrix file"), (USAGE, (conf, conf), "one matrix file"),
                                  (NOT_FOUND, (self.dir / "none",), "none"), (USAGE, (bad,), "bad.conf:2: "),
                                  (USAGE, (conf, "--repeats", "3..2"), "MIN..MAX"),
-                                 (USAGE, (conf, "--precision", "2"), "1%")):
+                                 (USAGE, (conf, "--precision", "2"), "1%"),
+                                 (USAGE, (conf, "--max-steal", "2"), "1%")):
             lines = self.bench("matrix", *args, code=code).error_lines
             self.assert_one_line(lines, "bench matrix")
             self.assertIn(says, lines[0])

@@ -111,7 +111,15 @@ class Report(it.Case):
         failed = self.browser.value("[...document.querySelectorAll('tr.failed')].map(e => e.textContent)")
         self.assertEqual(len(failed), 2)
         self.assertIn("iperf3 gave no answer within 20 s", failed[0])
-        self.assertIn("2 of 22 rows failed", self.browser.value("document.body.textContent"))
+        text = self.browser.value("document.body.textContent")
+        self.assertIn("2 of 22 rows failed", text)
+        again = sum(s["taken_again"] for row in result["rows"] for s in row["samples"])
+        self.assertRegex(text, rf"The host took \d\.\d % of the processor time during the runs, at most \d\.\d % during "
+                               rf"one of them; {again} runs were taken again since it took over 2 %[.,]")
+        sender, receiver = (max(s[f"rss_{side}_bytes"] for s in result["rows"][0]["samples"]) / (1 << 20)
+                            for side in ("sender", "receiver"))
+        self.assertIn(f"{sender:.1f}, {receiver:.1f}", self.browser.value(
+            "document.querySelector('section > .scroll tbody tr').textContent"))
         # Volley has one colour everywhere.
         self.assertEqual(self.browser.value(
             "[...new Set([...document.querySelectorAll('section > .scroll tbody th')].filter(e => e.textContent === 'volley')"
@@ -267,8 +275,20 @@ class Report(it.Case):
             self.assertNotIn(None, line.values())
             self.assertEqual((line["id"], line["round"]), (row["id"], str(sample["round"])))
             self.assertEqual(line["bytes"], "" if sample["bytes"] is None else str(sample["bytes"]))
+            self.assertEqual((line["taken_again"], line["cpu_steal_ns"]), tuple(
+                "" if value is None else str(value) for value in (sample["taken_again"], sample["cpu_steal_ns"])))
             self.assertEqual((line["error"], line["message"]),
                              (sample["error"]["code"], sample["error"]["message"]))
+
+    def test_older_result(self):
+        """Made before there was anything about steal and memory."""
+        result = bench_results.local()
+        del result["max_steal"], result["steal_retries"]
+        for sample in (s for r in result["rows"] for s in r["samples"]):
+            for name in ("taken_again", "cpu_steal_ns", "cpu_all_ns", "rss_sender_bytes", "rss_receiver_bytes"):
+                del sample[name]
+        self.assert_sound(self.page(result))
+        self.assertNotIn("The host took", self.browser.value("document.body.textContent"))
 
     def test_png(self):
         directory = self.dir / "png"

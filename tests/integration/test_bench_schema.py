@@ -71,11 +71,12 @@ class Schema(BenchCase):
                                           r"it moved .* times its rate\.$")
 
     def test_table(self):
-        lines = self.bench(*SHORT, "--no-files").out.decode().splitlines()
+        lines = self.bench(*SHORT, "--no-files", "--max-steal", "100%").out.decode().splitlines()
         self.assertIn("lo, memory to memory", lines)
         self.assertTrue(any(line.startswith("  volley ") for line in lines), lines)
         self.assertTrue(any("1 (reference)" in line for line in lines), lines)
         self.assertTrue(lines[-1].startswith("On this machine Volley, encrypted, moved "), lines[-1])
+        self.assertTrue(any(line.endswith("; 0 runs were taken again since it took over 100 %.") for line in lines), lines)
         self.assertFalse(any("file to file" in line for line in lines))
 
     def test_synthetic(self):

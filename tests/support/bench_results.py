@@ -50,7 +50,7 @@ def estimate(values):
 
 def failed_sample(number, code, message):
     sample = {name: None for name in FIGURES}
-    sample.update(round=number, seed=number + 1, goodput_bits_per_s=None, cc="", io="", intervals=[],
+    sample.update(round=number, seed=number + 1, taken_again=0, goodput_bits_per_s=None, cc="", io="", intervals=[],
                   error={"code": code, "message": message})
     return sample
 
@@ -72,7 +72,7 @@ def sample(rng, row, number, bits_per_s, cpu_s_per_gb):
     duration = int(size * 8 / rate * S)
     cpu = int(cpu_s_per_gb * size * rng.uniform(0.97, 1.03))
     out = {name: None for name in FIGURES}
-    out.update(round=number, seed=number + 1, bytes=size, sent_bytes=size, duration_ns=duration,
+    out.update(round=number, seed=number + 1, taken_again=number % 2, bytes=size, sent_bytes=size, duration_ns=duration,
                cpu_sender_ns=cpu // 3, cpu_receiver_ns=cpu - cpu // 3, cpu_softirq_ns=10 * MS,
                cpu_steal_ns=10 * MS * rng.randrange(3), cpu_all_ns=2 * duration,
                rss_sender_bytes=rng.randrange(9 << 20, 40 << 20), rss_receiver_bytes=rng.randrange(9 << 20, 40 << 20),
@@ -119,7 +119,7 @@ def finish(name, links, rows, sentence):
             r["reference"] = r is best
             summarise(r, best)
     return {"schema": "volley-bench-result/1", "name": name, "created": "2026-11-21T22:15:04Z", "finished": True,
-            "seed": 1, "precision": 0.02, "repeats": {"min": 5, "max": 9}, "config": "# made up\nlinks = ...\n",
+            "seed": 1, "precision": 0.02, "repeats": {"min": 5, "max": 9}, "max_steal": 0.02, "steal_retries": 5, "config": "# made up\nlinks = ...\n",
             "environment": environment(), "links": links, "rows": rows, "sentence": sentence}
 
 

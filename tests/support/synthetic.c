@@ -39,6 +39,10 @@ static int run(void *ctx, const struct bench_lab_spec *lab, const struct bench_r
     if (s->n == s->stop_at)
         s->stop = true;
     bench_sample_init(out);
+    if (s->steal != NULL) {
+        out->cpu_all_ns = VLY_S(2);
+        out->cpu_steal_ns = (uint64_t)(s->steal(s->n - 1) * 2e9);
+    }
     if (rate < 0) {
         (void)bench_sample_fail(out, VLY_E_LOST, "the peer died");
         return 0;
@@ -50,13 +54,25 @@ static int run(void *ctx, const struct bench_lab_spec *lab, const struct bench_r
     out->cpu_sender_ns = out->bytes / 4;
     out->cpu_receiver_ns = out->bytes / 4;
     out->retransmits = 3;
+    out->rss_sender_bytes = UINT64_C(12) << 20;
+    out->rss_receiver_bytes = UINT64_C(5) << 19;
     snprintf(out->cc, sizeof out->cc, "%s", row->cc[0] != '\0' ? row->cc : "cubic");
     out->intervals = json_pack("[{s:i, s:i, s:i, s:n}]", "begin_ns", 0, "end_ns", 1000, "bytes", 7,
                                "cwnd_bytes");
     return 0;
 }
 
-const struct bench_runner_ops synthetic_ops = {.is_available = is_available, .run = run};
+static void rest(void *ctx, uint64_t time_ns)
+{
+    struct synthetic *s = ctx;
+
+    s->rested_ns += time_ns;
+    if (++s->rests == s->stop_resting_at)
+        s->stop = true;
+}
+
+const struct bench_runner_ops synthetic_ops = {
+    .is_available = is_available, .run = run, .rest = rest};
 
 json_t *synthetic_result(struct synthetic *s, const char *config)
 {

@@ -13,11 +13,16 @@
 struct synthetic {
     /* The rate of the n-th run of a row, counted from 0; negative: it fails. NULL: 1 Gbit/s. */
     double (*rate)(const struct bench_row *row, unsigned nth);
+    /* The share that was stolen of the n-th run of all, counted from 0; NULL: not known. */
+    double (*steal)(unsigned nth);
     const char *missing; /* this protocol is not installed */
     unsigned stop_at;    /* the stop flag rises in this call, counted from 1; 0: never */
     volatile bool stop;
     char calls[SYNTHETIC_CALLS_MAX][48]; /* "tcp-cubic 3": label of protocol and cc, seed */
     unsigned n;
+    uint64_t rested_ns;       /* in sum */
+    unsigned stop_resting_at; /* the stop flag rises in this rest, counted from 1; 0: never */
+    unsigned rests;
 };
 
 extern const struct bench_runner_ops synthetic_ops;

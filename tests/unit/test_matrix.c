@@ -26,7 +26,7 @@ static void test_matrix_settings(void **state)
 {
     struct bench_matrix m =
         good("# nothing\n\n  name\tgo-1.x # why\nseed 7\nrepeats 2..5\n"
-             "precision 0.5%\ntime 3s\nwarmup 1s\ninterval 250ms\ntimeout 5s\n"
+             "precision 0.5%\nmax-steal 3%\nsteal-retries 7\ntime 3s\nwarmup 1s\ninterval 250ms\ntimeout 5s\n"
              "size 1MiB\ndirectory /var/tmp\nlink lo\nmemory tcp\nfile tcp\r\n");
     const struct bench_row *tcp = &m.rows[0].row, *file = &m.rows[1].row;
 
@@ -36,6 +36,8 @@ static void test_matrix_settings(void **state)
     assert_int_equal(m.rounds_min, 2);
     assert_int_equal(m.rounds_max, 5);
     assert_true(fabs(m.precision - 0.005) < 1e-12);
+    assert_true(fabs(m.steal.most - 0.03) < 1e-12);
+    assert_int_equal(m.steal.retries, 7);
     assert_int_equal(tcp->duration_ns, VLY_S(3));
     assert_int_equal(tcp->warmup_ns, VLY_S(1));
     assert_int_equal(tcp->interval_ns, VLY_MS(250));
@@ -202,6 +204,9 @@ static void test_matrix_mistakes(void **state)
         {"repeats 3...5\n", "f:1: ", "MIN..MAX"},
         {"repeats 1..201\n", "f:1: ", "MIN..MAX"},
         {"precision 2\n", "f:1: ", "2%"},
+        {"max-steal 2\n", "f:1: ", "2%"},
+        {"steal-retries 101\n", "f:1: ", "0 to 100"},
+        {"steal-retries -1\n", "f:1: ", "0 to 100"},
         {"time 2h\n", "f:1: ", "at most 1h"},
         {"time 0s\n", "f:1: ", "0s"},
         {"interval 1ms\n", "f:1: ", "10ms"},

@@ -374,13 +374,13 @@ static void test_result_for_the_schema(void **state)
     struct synthetic s = {.rate = volley_fails_at_times, .missing = "scp"};
     char why[BENCH_WHY_BYTES] = "";
     json_t *doc = synthetic_result(
-        &s,
-        "seed 9007199254740000\nrepeats 3..4\nprecision 1%\ntime 1s\nwarmup 1s\ninterval 100ms\n"
-        "size 1MB\nlink lo\nlink veth offloads=off\nlink emulated rate=1Mbit,1Gbit rtt=20ms "
-        "loss=1% "
-        "burst=3 reorder=1%\nlink netem rtt=1ms\nmemory tcp parallel=2 reverse=on mss=1448 "
-        "rate=1Gbit "
-        "block=16KiB\nmemory volley io=gso\nfile tcp\nfile scp\nfile volley\n");
+        &s, "seed 9007199254740000\nrepeats 3..4\nprecision 1%\nmax-steal 2%\ntime 1s\nwarmup "
+            "1s\ninterval 100ms\n"
+            "size 1MB\nlink lo\nlink veth offloads=off\nlink emulated rate=1Mbit,1Gbit rtt=20ms "
+            "loss=1% "
+            "burst=3 reorder=1%\nlink netem rtt=1ms\nmemory tcp parallel=2 reverse=on mss=1448 "
+            "rate=1Gbit "
+            "block=16KiB\nmemory volley io=gso\nfile tcp\nfile scp\nfile volley\n");
 
     (void)state;
     assert_int_equal(bench_result_rows(doc), 25);

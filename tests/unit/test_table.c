@@ -170,6 +170,30 @@ static void test_verdict(void **state)
     assert_int_equal(bench_verdict(&(struct bench_estimate){0.9, 0.85, 1.2, 4}), BENCH_SAME);
 }
 
+static double quiet(unsigned nth)
+{
+    return nth == 3 ? 0.011 : 0.002;
+}
+
+/* Peak memory of either side, and below what the host took. */
+static void test_table_tells_memory_and_steal(void **state)
+{
+    struct synthetic s = {.rate = rate, .steal = quiet};
+    json_t *doc;
+    char *table;
+
+    (void)state;
+    volley_bits_per_s = 10e9;
+    doc = synthetic_result(&s, MEMORY);
+    table = table_of(doc);
+    expect_text(table, "CPU-s/GB  peak MiB    retransmits");
+    expect_text(table, "0.500     12.0 2.50   3");
+    expect_text(table,
+                "\nThe host took 0.3 % of the processor time during the runs, at most 1.1 % ");
+    free(table);
+    json_decref(doc);
+}
+
 static void test_numbers(void **state)
 {
     (void)state;
@@ -331,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_sentence_agrees_with_the_table),
         cmocka_unit_test(test_sentence_of_encryption),
         cmocka_unit_test(test_verdict),
+        cmocka_unit_test(test_table_tells_memory_and_steal),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_sentence_without_figures),
         cmocka_unit_test(test_sentence_chooses),

@@ -35,6 +35,18 @@ ssize_t preadv2(int fd, const struct iovec *parts, int n, off_t offset, int flag
     return syscall(SYS_preadv, fd, parts, n, offset, 0);
 }
 
+static uint64_t dropped_bytes; /* of the page cache, from the file's beginning on */
+
+int posix_fadvise(int fd, off_t at, off_t len, int advice)
+{
+    (void)fd;
+    if (advice != POSIX_FADV_DONTNEED)
+        return 0;
+    assert_int_equal(at, dropped_bytes);
+    dropped_bytes += (uint64_t)len;
+    return 0;
+}
+
 static struct vly_source *open_source(const struct tmpdir *d, const char *path)
 {
     int fd = open(tmpdir_at(d, path), O_RDONLY);
@@ -387,6 +399,44 @@ static void test_source_at_hand(void **state)
     end_threads(&t);
 }
 
+#define MIB (UINT64_C(1) << 20)
+
+/* A file of more than a quarter of memory, as it says, is forgotten 8 to 16 MiB behind its reader.
+ */
+static void test_source_of_a_large_file_leaves_little_in_memory(void **state)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    const uint64_t quarter = (uint64_t)sysconf(_SC_PHYS_PAGES) / 4 * page;
+    const uint64_t sizes[] = {quarter, quarter + page};
+    static uint8_t out[MIB];
+
+    tmpdir_write(*state, "f", "", 0);
+    assert_int_equal(truncate(tmpdir_at(*state, "f"), 40 * MIB), 0);
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        int fd = open(tmpdir_at(*state, "f"), O_RDONLY);
+        struct vly_source *s;
+        struct vly_fault why;
+        struct stat st;
+        bool last;
+
+        dropped_bytes = 0;
+        assert_int_equal(fstat(fd, &st), 0);
+        st.st_size = (off_t)sizes[i];
+        assert_int_equal(vly_source_from_file(&s, fd, &st, &why), 0);
+        for (uint64_t at = MIB; at <= 40 * MIB; at += MIB) {
+            size_t len = sizeof out;
+
+            assert_int_equal(vly_source_read(s, out, &len, &last, &why), 0);
+            assert_int_equal(len, sizeof out);
+            if (i == 0 || at < 16 * MIB)
+                assert_int_equal(dropped_bytes, 0);
+            else
+                assert_in_range(at - dropped_bytes, 8 * MIB, 16 * MIB);
+        }
+        vly_source_close(s);
+    }
+}
+
 static void test_source_too_large(void **state)
 {
     int fd;
@@ -418,6 +468,7 @@ int main(void)
         IN_TMPDIR(test_source_closed_while_fetched),
         IN_TMPDIR(test_source_on_a_disk_that_cannot_tell),
         IN_TMPDIR(test_source_at_hand),
+        IN_TMPDIR(test_source_of_a_large_file_leaves_little_in_memory),
         IN_TMPDIR(test_source_too_large),
     };
 

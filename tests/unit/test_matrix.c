@@ -26,7 +26,8 @@ static void test_matrix_settings(void **state)
 {
     struct bench_matrix m =
         good("# nothing\n\n  name\tgo-1.x # why\nseed 7\nrepeats 2..5\n"
-             "precision 0.5%\nmax-steal 3%\nsteal-retries 7\ntime 3s\nwarmup 1s\ninterval 250ms\ntimeout 5s\n"
+             "precision 0.5%\nmax-steal 3%\nsteal-retries 7\ntime 3s\nwarmup 1s\ninterval "
+             "250ms\ntimeout 5s\n"
              "size 1MiB\ndirectory /var/tmp\nlink lo\nmemory tcp\nfile tcp\r\n");
     const struct bench_row *tcp = &m.rows[0].row, *file = &m.rows[1].row;
 

@@ -262,7 +262,7 @@ static void on_datagram(struct udp_conn *c, const struct vly_datagram *d)
         c->turn_bytes += d->len;
 }
 
-static void on_run(void *ctx, const struct vly_datagram *d, size_t n)
+static void on_datagrams(void *ctx, const struct vly_datagram *d, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         on_datagram(ctx, &d[i]);
@@ -274,7 +274,7 @@ static void receive_turn(struct udp_conn *c)
 
     c->turn_bytes = 0;
     for (unsigned i = 0; i < RECV_TURN; i++)
-        if (vly_udp_recv(c->socket, on_run, c) != VLY_E_AGAIN)
+        if (vly_udp_recv(c->socket, on_datagrams, c) != VLY_E_AGAIN)
             break;
     if (c->turn_bytes > 0 && !bench_flow_sends(f, c->number))
         bench_load_arrived(f->setup.load, bench_flow_way(f, c->number),

@@ -117,7 +117,7 @@ static bool drain_events(struct vly_driver *d)
 static void on_socket(uv_poll_t *handle, int status, int events);
 static void on_wake(uv_idle_t *handle);
 
-static void on_run(void *ctx, const struct vly_datagram *datagrams, size_t n)
+static void on_datagrams(void *ctx, const struct vly_datagram *datagrams, size_t n)
 {
     struct vly_driver *d = ctx;
 
@@ -140,7 +140,7 @@ static void report_drops(struct vly_driver *d)
 /* Returns whether the socket may hold more. */
 static bool receive(struct vly_driver *d)
 {
-    int err = vly_udp_recv(d->udp, on_run, d);
+    int err = vly_udp_recv(d->udp, on_datagrams, d);
 
     report_drops(d);
     return err == VLY_E_AGAIN;

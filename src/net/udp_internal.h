@@ -10,11 +10,13 @@
 #include <stdalign.h>
 #include <sys/uio.h>
 
-/* A slot takes the longest GRO run. All slots together should stay in the second-level cache. */
+/* A slot takes the longest GRO run. While runs come, few slots are read at once, so that all of
+ * them stay in the second-level cache; while single datagrams come, many are. Slots begin at
+ * different places of the cache's sets. */
 #define UDP_SLOT_BYTES 65536u
-#define UDP_SLOTS_GSO 8u
-#define UDP_SLOTS_MMSG 16u
-#define UDP_SLOTS_MAX 16u
+#define UDP_SLOT_STRIDE_BYTES (UDP_SLOT_BYTES + 25u * 64u)
+#define UDP_SLOTS_FEW 8u
+#define UDP_SLOTS_MAX 64u
 #define UDP_CONTROL_BYTES 128u
 
 /* Addresses to which segmented sends were refused: one entry a hash, the newer one stays. */
@@ -28,6 +30,7 @@ struct udp_refusal {
 
 struct udp_slot {
     union vly_sockaddr from;
+    struct vly_addr peer; /* the same, as the engine has it */
     alignas(8) uint8_t control[UDP_CONTROL_BYTES];
 };
 
@@ -45,8 +48,8 @@ struct vly_udp {
     bool has_refusals;
     struct udp_refusal refusals[UDP_REFUSALS];
 
-    unsigned n_slots;
-    uint8_t *buffers; /* n_slots of UDP_SLOT_BYTES */
+    unsigned n_slots; /* to be read at once */
+    uint8_t *buffers; /* of UDP_SLOTS_MAX slots */
     struct udp_slot slots[UDP_SLOTS_MAX];
     struct iovec iovecs[UDP_SLOTS_MAX];
     struct mmsghdr messages[UDP_SLOTS_MAX];

@@ -10,8 +10,21 @@
 #include <netinet/udp.h>
 #include <string.h>
 
-#define BASIC_DATAGRAMS 64u /* read at most in one batch of single calls */
-#define RUN_DATAGRAMS 64u   /* handed on at most at once */
+/* Handed on at most at once: what is opened together should still be in the cache when it is
+ * delivered. */
+#define TOGETHER_DATAGRAMS 64u
+#define TOGETHER_BYTES 65536u
+
+/* Full slots hold a few datagrams or long runs. */
+#define SMALL_SLOT_BYTES 4096u
+
+/* Datagrams that are to be handed on together. */
+struct together {
+    vly_udp_on_datagrams *on;
+    void *ctx;
+    size_t n, bytes;
+    struct vly_datagram datagrams[TOGETHER_DATAGRAMS];
+};
 
 /* What the kernel says beside a datagram or run. */
 struct notes {
@@ -48,37 +61,38 @@ static void read_note(struct vly_udp *s, const struct cmsghdr *c, struct notes *
     }
 }
 
-static void hand_on(struct vly_udp *s, unsigned slot, vly_udp_on_run *on, void *ctx)
+static void hand_on(struct together *t)
+{
+    if (t->n > 0)
+        t->on(t->ctx, t->datagrams, t->n);
+    t->n = t->bytes = 0;
+}
+
+/* Cuts a slot into its datagrams. */
+static void take_slot(struct vly_udp *s, unsigned slot, struct together *t)
 {
     struct mmsghdr *m = &s->messages[slot];
+    struct vly_addr *from = &s->slots[slot].peer;
     uint8_t *data = s->iovecs[slot].iov_base;
     struct notes notes = {0};
-    struct vly_datagram run[RUN_DATAGRAMS];
-    struct vly_addr from;
-    size_t n = 0;
 
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&m->msg_hdr); c != NULL; c = CMSG_NXTHDR(&m->msg_hdr, c))
         read_note(s, c, &notes);
-    if (vly_addr_encode(&from, &s->slots[slot].from.any) != 0)
+    if (vly_addr_encode(from, &s->slots[slot].from.any) != 0)
         return;
     if (notes.segment_bytes == 0)
         notes.segment_bytes = m->msg_len;
     for (size_t begin = 0; begin < m->msg_len; begin += notes.segment_bytes) {
         size_t left = m->msg_len - begin;
+        size_t len = left < notes.segment_bytes ? left : notes.segment_bytes;
 
-        if (n == RUN_DATAGRAMS) {
-            on(ctx, run, n);
-            n = 0;
-        }
-        run[n++] =
-            (struct vly_datagram){.data = data + begin,
-                                  .len = left < notes.segment_bytes ? left : notes.segment_bytes,
-                                  .from = &from,
-                                  .ecn = notes.ecn};
+        if (t->n == TOGETHER_DATAGRAMS || t->bytes + len > TOGETHER_BYTES)
+            hand_on(t);
+        t->datagrams[t->n++] =
+            (struct vly_datagram){.data = data + begin, .len = len, .from = from, .ecn = notes.ecn};
+        t->bytes += len;
         s->stats.datagrams_received++;
     }
-    if (n > 0)
-        on(ctx, run, n);
 }
 
 static void slots_reset(struct vly_udp *s)
@@ -96,36 +110,58 @@ static int err_of_recv(int error)
     return error == EBADF || error == ENOTSOCK || error == EFAULT ? VLY_E_IO : 0;
 }
 
-static int recv_basic(struct vly_udp *s, vly_udp_on_run *on, void *ctx)
+/* One call a datagram. */
+static int recv_basic(struct vly_udp *s, struct together *t)
 {
-    for (unsigned i = 0; i < BASIC_DATAGRAMS; i++) {
+    for (unsigned i = 0; i < s->n_slots; i++) {
         ssize_t n;
 
-        slots_reset(s);
         s->stats.recv_calls++;
-        n = recvmsg(s->fd, &s->messages[0].msg_hdr, MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
-            continue;
+        n = recvmsg(s->fd, &s->messages[i].msg_hdr, MSG_DONTWAIT);
         if (n < 0)
-            return err_of_recv(errno);
-        s->messages[0].msg_len = (unsigned)n;
-        hand_on(s, 0, on, ctx);
+            return errno == EINTR ? VLY_E_AGAIN : err_of_recv(errno);
+        s->messages[i].msg_len = (unsigned)n;
+        take_slot(s, i, t);
     }
     return VLY_E_AGAIN;
 }
 
-int vly_udp_recv(struct vly_udp *s, vly_udp_on_run *on, void *ctx)
+/* How many slots to read next, after a batch that filled `n` with so many bytes. */
+static unsigned slots_after(size_t n, size_t bytes)
 {
+    return bytes <= n * SMALL_SLOT_BYTES ? UDP_SLOTS_MAX : UDP_SLOTS_FEW;
+}
+
+static int recv_mmsg(struct vly_udp *s, struct together *t)
+{
+    unsigned n_asked = s->n_slots;
+    size_t bytes = 0;
     int n;
 
-    if (s->io == VLY_IO_BASIC)
-        return recv_basic(s, on, ctx);
-    slots_reset(s);
     s->stats.recv_calls++;
-    n = recvmmsg(s->fd, s->messages, s->n_slots, MSG_DONTWAIT, NULL);
+    n = recvmmsg(s->fd, s->messages, n_asked, MSG_DONTWAIT, NULL);
     if (n < 0)
         return errno == EINTR ? VLY_E_AGAIN : err_of_recv(errno);
-    for (unsigned i = 0; i < (unsigned)n; i++)
-        hand_on(s, i, on, ctx);
-    return (unsigned)n == s->n_slots ? VLY_E_AGAIN : 0;
+    for (unsigned i = 0; i < (unsigned)n; i++) {
+        bytes += s->messages[i].msg_len;
+        take_slot(s, i, t);
+    }
+    if ((unsigned)n < n_asked)
+        return 0;
+    s->n_slots = slots_after(n_asked, bytes);
+    return VLY_E_AGAIN;
+}
+
+int vly_udp_recv(struct vly_udp *s, vly_udp_on_datagrams *on, void *ctx)
+{
+    struct together t; /* its datagrams are not worth initialising */
+    int err;
+
+    t.on = on;
+    t.ctx = ctx;
+    t.n = t.bytes = 0;
+    slots_reset(s);
+    err = s->io == VLY_IO_BASIC ? recv_basic(s, &t) : recv_mmsg(s, &t);
+    hand_on(&t);
+    return err;
 }

@@ -107,17 +107,17 @@ static enum vly_io choose_io(int fd, enum vly_io wanted)
     return VLY_IO_GSO;
 }
 
-/* Touches all pages now: the first touch of fresh memory costs more than the datagram in it. Not
- * with zeros, which the compiler would make a calloc of. */
+/* Touches the pages of the first slots now: the first touch of fresh memory costs more than the
+ * datagram in it. Not with zeros, which the compiler would make a calloc of. */
 static int make_slots(struct vly_udp *s)
 {
-    s->n_slots = s->io == VLY_IO_GSO ? UDP_SLOTS_GSO : s->io == VLY_IO_MMSG ? UDP_SLOTS_MMSG : 1;
-    s->buffers = malloc((size_t)s->n_slots * UDP_SLOT_BYTES);
+    s->buffers = malloc(UDP_SLOTS_MAX * UDP_SLOT_STRIDE_BYTES);
     if (s->buffers == NULL)
         return VLY_E_NOMEM;
-    memset(s->buffers, 0xff, (size_t)s->n_slots * UDP_SLOT_BYTES);
-    for (unsigned i = 0; i < s->n_slots; i++) {
-        s->iovecs[i].iov_base = s->buffers + (size_t)i * UDP_SLOT_BYTES;
+    s->n_slots = s->io == VLY_IO_BASIC ? UDP_SLOTS_MAX : UDP_SLOTS_FEW;
+    memset(s->buffers, 0xff, UDP_SLOTS_FEW * UDP_SLOT_STRIDE_BYTES);
+    for (size_t i = 0; i < UDP_SLOTS_MAX; i++) {
+        s->iovecs[i].iov_base = s->buffers + i * UDP_SLOT_STRIDE_BYTES;
         s->iovecs[i].iov_len = UDP_SLOT_BYTES;
         s->messages[i].msg_hdr.msg_iov = &s->iovecs[i];
         s->messages[i].msg_hdr.msg_iovlen = 1;

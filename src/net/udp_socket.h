@@ -72,12 +72,12 @@ VLY_MUST_USE int vly_udp_send(struct vly_udp *s, const struct vly_batch *b, size
  * take; 0: there was none. To be called after each vly_udp_send. */
 size_t vly_udp_take_too_long(struct vly_udp *s);
 
-/* Called for each run of `n` datagrams of one length from one place, the last maybe shorter; `d`
- * and the bytes are borrowed during the call. */
-typedef void vly_udp_on_run(void *ctx, const struct vly_datagram *d, size_t n);
+/* Called for `n` datagrams in the order they came, up to 64; `d` and the bytes are borrowed during
+ * the call. */
+typedef void vly_udp_on_datagrams(void *ctx, const struct vly_datagram *d, size_t n);
 /* Reads one batch and calls `on` for all of its datagrams (a GRO run cut into its segments).
  * Returns 0 when the socket is drained, VLY_E_AGAIN when there may be more, or VLY_E_IO. */
-VLY_MUST_USE int vly_udp_recv(struct vly_udp *s, vly_udp_on_run *on, void *ctx);
+VLY_MUST_USE int vly_udp_recv(struct vly_udp *s, vly_udp_on_datagrams *on, void *ctx);
 void vly_udp_stats(const struct vly_udp *s, struct vly_udp_stats *out);
 
 #endif

@@ -89,7 +89,7 @@ static void on_datagram(struct udp_pair *p, const struct vly_datagram *d)
         r->whole = r->whole && d->data[i] == r->first;
 }
 
-void udp_pair_on_run(void *ctx, const struct vly_datagram *d, size_t n)
+void udp_pair_on_datagrams(void *ctx, const struct vly_datagram *d, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         on_datagram(ctx, &d[i]);
@@ -108,10 +108,10 @@ void udp_pair_receive(struct udp_pair *p, size_t n)
 
     while (p->n_got < n) {
         test_wait_readable(p->rx);
-        err = vly_udp_recv(p->rx, udp_pair_on_run, p);
+        err = vly_udp_recv(p->rx, udp_pair_on_datagrams, p);
         assert_true(err == 0 || err == VLY_E_AGAIN);
     }
-    assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_run, p), 0);
+    assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagrams, p), 0);
     assert_int_equal(p->n_got, n);
 }
 

@@ -39,8 +39,8 @@ void udp_pair_free(struct udp_pair *p);
 void udp_pair_fill(struct udp_pair *p, size_t len, size_t segment_bytes);
 /* The whole batch goes out in one call of vly_udp_send. */
 void udp_pair_send(struct udp_pair *p);
-/* A vly_udp_on_run: notes each datagram in the pair `ctx`. */
-void udp_pair_on_run(void *ctx, const struct vly_datagram *d, size_t n);
+/* A vly_udp_on_datagrams: notes each datagram in the pair `ctx`. */
+void udp_pair_on_datagrams(void *ctx, const struct vly_datagram *d, size_t n);
 /* Waits until `n` datagrams have arrived in all; more must not be there. */
 void udp_pair_receive(struct udp_pair *p, size_t n);
 /* Exactly the datagrams [begin, end) of the batch have arrived, in order. */

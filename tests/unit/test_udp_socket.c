@@ -130,7 +130,7 @@ static void test_udp_drops_are_counted(void **state)
         assert_in_range(vly_udp_recv_buffer_bytes(p->rx), 10000, 20000);
         udp_pair_fill(p, 60 * 1000, 1000);
         udp_pair_send(p);
-        while (vly_udp_recv(p->rx, udp_pair_on_run, p) == VLY_E_AGAIN)
+        while (vly_udp_recv(p->rx, udp_pair_on_datagrams, p) == VLY_E_AGAIN)
             continue;
         udp_pair_fill(p, 100, 100);
         p->rx->drops_seen = UINT32_MAX - 4; /* five drops ago */
@@ -143,20 +143,22 @@ static void test_udp_drops_are_counted(void **state)
     }
 }
 
-/* More waits than a call takes: two calls' worth, which says that there may be more, and the half
- * of a third. Datagrams of different lengths are not joined by the kernel; each is to be found
- * once, whole and in its place. */
+/* More waits than a call takes, which says that there may be more; while single datagrams come, the
+ * next call takes more. Datagrams of different lengths are not joined by the kernel; each is to be
+ * found once, whole and in its place. */
 static void test_udp_recv_says_when_the_socket_is_drained(void **state)
 {
     static const struct {
         enum vly_io io;
-        unsigned at_once, calls; /* of the kernel, for all */
-    } cases[] = {{VLY_IO_BASIC, 64, 161}, {VLY_IO_MMSG, 16, 3}, {VLY_IO_GSO, 8, 3}};
+        unsigned at_first, then, in_all, calls; /* calls of the kernel */
+    } cases[] = {{VLY_IO_BASIC, 64, 128, 160, 161},
+                 {VLY_IO_MMSG, 8, 72, 100, 3},
+                 {VLY_IO_GSO, 8, 72, 100, 3}};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct udp_pair *p = udp_pair_new(AF_INET, VLY_IO_BASIC, cases[i].io);
-        unsigned at_once = cases[i].at_once, n = 2 * at_once + at_once / 2;
+        unsigned n = cases[i].in_all;
         struct vly_udp_stats stats;
 
         for (unsigned k = 0; k < n; k++) {
@@ -164,16 +166,16 @@ static void test_udp_recv_says_when_the_socket_is_drained(void **state)
             memset(p->batch.data, (int)k + 1, 100 + k);
             udp_pair_send(p);
         }
-        assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_run, p), VLY_E_AGAIN);
-        assert_int_equal(p->n_got, at_once);
-        assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_run, p), VLY_E_AGAIN);
-        assert_int_equal(p->n_got, 2 * at_once);
-        assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_run, p), 0);
+        assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagrams, p), VLY_E_AGAIN);
+        assert_int_equal(p->n_got, cases[i].at_first);
+        assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagrams, p), VLY_E_AGAIN);
+        assert_int_equal(p->n_got, cases[i].then);
+        assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagrams, p), 0);
         assert_int_equal(p->n_got, n);
         vly_udp_stats(p->rx, &stats);
         assert_int_equal(stats.recv_calls, cases[i].calls);
         assert_int_equal(stats.datagrams_received, n);
-        assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_run, p), 0);
+        assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagrams, p), 0);
         for (unsigned k = 0; k < n; k++) {
             assert_int_equal(p->got[k].first, k + 1);
             assert_int_equal(p->got[k].len, 100 + k);
@@ -182,6 +184,25 @@ static void test_udp_recv_says_when_the_socket_is_drained(void **state)
         assert_int_equal(p->n_got, n);
         udp_pair_free(p);
     }
+}
+
+/* Where slots are filled by runs, or by long datagrams as here, few are read at once: all of them
+ * are to stay in the cache. */
+static void test_udp_recv_takes_few_slots_while_they_are_long(void **state)
+{
+    struct udp_pair *p = udp_pair_new(AF_INET, VLY_IO_BASIC, VLY_IO_GSO);
+
+    (void)state;
+    p->rx->n_slots = 64;
+    for (unsigned k = 0; k < 80; k++) {
+        udp_pair_fill(p, 5000 + k, 5000 + k);
+        udp_pair_send(p);
+    }
+    assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagrams, p), VLY_E_AGAIN);
+    assert_int_equal(p->n_got, 64);
+    assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagrams, p), VLY_E_AGAIN);
+    assert_int_equal(p->n_got, 72);
+    udp_pair_free(p);
 }
 
 static void test_udp_empty_datagrams_are_passed_over(void **state)
@@ -218,9 +239,9 @@ static void test_udp_recv_takes_icmp_away(void **state)
         p->tx = NULL;
         assert_int_equal(connect(vly_udp_fd(p->rx), &to.any, len), 0);
         assert_int_equal(send(vly_udp_fd(p->rx), "a", 1, 0), 1);
-        err = vly_udp_recv(p->rx, udp_pair_on_run, p);
+        err = vly_udp_recv(p->rx, udp_pair_on_datagrams, p);
         if (err == 0 && p->n_got == 0) /* the error came first */
-            err = vly_udp_recv(p->rx, udp_pair_on_run, p);
+            err = vly_udp_recv(p->rx, udp_pair_on_datagrams, p);
         assert_true(err == 0 || err == VLY_E_AGAIN);
         udp_pair_assert_got(p, 0, 1);
         udp_pair_free(p);
@@ -312,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_udp_ecn_arrives_as_it_was_sent),
         cmocka_unit_test(test_udp_drops_are_counted),
         cmocka_unit_test(test_udp_recv_says_when_the_socket_is_drained),
+        cmocka_unit_test(test_udp_recv_takes_few_slots_while_they_are_long),
         cmocka_unit_test(test_udp_empty_datagrams_are_passed_over),
         cmocka_unit_test(test_udp_recv_takes_icmp_away),
         cmocka_unit_test(test_udp_open_says_what_is_wrong),

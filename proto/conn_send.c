@@ -13,9 +13,7 @@
 #define PACKET_ITEMS_MAX 32u
 #define LENT_MIN_BYTES 256u  /* less is copied: two parts cost the cipher more than one */
 #define STREAM_PIECE_MIN 32u /* a shorter piece waits for the next packet, unless it is all */
-#define PACING_QUANTUM_NS VLY_US(250) /* at most 4,000 timer ticks a second */
-#define PACING_QUANTUM_MAX_BYTES 32768u
-#define PROBE_LOOK_PKTS 64u /* how far the second probe looks for something else to repeat */
+#define PROBE_LOOK_PKTS 64u  /* how far the second probe looks for something else to repeat */
 /* Packet numbers kept for one more batch and for ending the connection. */
 #define NUMBERS_LEFT_MIN (2u * VLY_BATCH_PKTS)
 
@@ -71,19 +69,13 @@ uint64_t vly_conn_pacing_rate(const struct vly_conn *c)
 static bool pacing_allows(struct vly_conn *c, uint64_t now_ns)
 {
     uint64_t rate = vly_conn_pacing_rate(c);
-    uint64_t quantum;
 
     if (c->probes > 0 ||
         vly_pacer_budget(&c->pacer, now_ns, rate, c->datagram_bytes) >= c->datagram_bytes) {
         c->pacing_due_ns = VLY_NEVER;
         return true;
     }
-    quantum = rate / (VLY_S(1) / PACING_QUANTUM_NS);
-    if (quantum > PACING_QUANTUM_MAX_BYTES)
-        quantum = PACING_QUANTUM_MAX_BYTES;
-    if (quantum < c->datagram_bytes)
-        quantum = c->datagram_bytes;
-    c->pacing_due_ns = vly_pacer_when_ns(&c->pacer, now_ns, rate, quantum);
+    c->pacing_due_ns = vly_pacer_due_ns(&c->pacer, now_ns, rate, c->datagram_bytes);
     return false;
 }
 
@@ -581,6 +573,8 @@ static bool send_data(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
         if (len < c->datagram_bytes)
             break;
     }
+    if (b->n > 0 && (b->n == max || b->len + c->datagram_bytes > sizeof(b->data)))
+        vly_pacer_on_full_batch(&c->pacer, b->len);
     if (stopped && b->n == 0)
         blocked_end(c, now_ns);
     if (stopped)

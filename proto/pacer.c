@@ -21,12 +21,19 @@ static uint64_t bytes_in(uint64_t bytes_per_s, uint64_t ns)
     return bytes_per_s / (NS_PER_S / ns);
 }
 
+static uint64_t quantum_bytes(uint64_t bytes_per_s, uint32_t datagram_bytes)
+{
+    uint64_t most =
+        vly_max_u64(VLY_PACER_QUANTUM_MAX_BYTES, bytes_in(bytes_per_s, VLY_PACER_LATE_NS));
+
+    return vly_max_u64(vly_min_u64(bytes_in(bytes_per_s, VLY_PACER_QUANTUM_NS), most),
+                       datagram_bytes);
+}
+
 static uint64_t burst_bytes(uint64_t bytes_per_s, uint32_t datagram_bytes)
 {
-    uint64_t most = vly_max_u64(VLY_PACER_BURST_MAX_BYTES, 4 * (uint64_t)datagram_bytes);
-
-    most = vly_max_u64(most, bytes_in(bytes_per_s, VLY_PACER_LATE_NS));
-    return vly_max_u64(vly_min_u64(bytes_in(bytes_per_s, VLY_PACER_BURST_NS), most),
+    return vly_max_u64(quantum_bytes(bytes_per_s, datagram_bytes) +
+                           bytes_in(bytes_per_s, VLY_PACER_LATE_NS),
                        2 * (uint64_t)datagram_bytes);
 }
 
@@ -59,7 +66,11 @@ uint64_t vly_pacer_budget(struct vly_pacer *p, uint64_t now_ns, uint64_t bytes_p
         p->credit_bytes += frac / NS_PER_S;
         p->credit_frac = frac % NS_PER_S;
     }
-    return p->credit_bytes;
+    if (p->credit_bytes >= quantum_bytes(rate, datagram_bytes))
+        p->waits = false;
+    else if (p->credit_bytes < datagram_bytes)
+        p->waits = true;
+    return p->waits ? 0 : p->credit_bytes;
 }
 
 void vly_pacer_on_sent(struct vly_pacer *p, uint32_t bytes)
@@ -67,11 +78,18 @@ void vly_pacer_on_sent(struct vly_pacer *p, uint32_t bytes)
     p->credit_bytes -= vly_min_u64(bytes, p->credit_bytes);
 }
 
-uint64_t vly_pacer_when_ns(const struct vly_pacer *p, uint64_t now_ns, uint64_t bytes_per_s,
-                           uint64_t bytes)
+void vly_pacer_on_full_batch(struct vly_pacer *p, size_t batch_bytes)
 {
-    uint64_t rate = vly_min_u64(bytes_per_s, RATE_MAX_BYTES_PER_S), missing, due_ns;
+    if (p->credit_bytes < batch_bytes)
+        p->waits = true;
+}
 
+uint64_t vly_pacer_due_ns(const struct vly_pacer *p, uint64_t now_ns, uint64_t bytes_per_s,
+                          uint32_t datagram_bytes)
+{
+    uint64_t rate = vly_min_u64(bytes_per_s, RATE_MAX_BYTES_PER_S), bytes, missing, due_ns;
+
+    bytes = quantum_bytes(rate, datagram_bytes);
     if (rate == 0 || p->credit_bytes >= bytes)
         return now_ns;
     assert(bytes <= UINT64_MAX / NS_PER_S);

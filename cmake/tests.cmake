@@ -96,7 +96,7 @@ volley_cmocka_tests(unit test)
 volley_cmocka_tests(prop prop)
 volley_cmocka_tests(scenario test)
 # The same once more over sealed connections (tests/support/sealed.h).
-foreach(name IN ITEMS conn_close conn_credit conn_runs conn_stream control)
+foreach(name IN ITEMS conn_close conn_credit conn_lent conn_runs conn_stream control)
     volley_sealed_test(unit_${name})
 endforeach()
 foreach(name IN ITEMS damage handshake hostile_ack hostile_flood hostile_peer idle loss memory numbers

@@ -346,6 +346,9 @@ VLY_MUST_USE int vly_conn_begin_packet(struct vly_conn *c, struct vly_data_heade
 void vly_conn_seal_later(struct vly_conn *c, uint64_t pn, struct vly_wr *w, struct vly_span lent);
 /* Seals all of those, in one call. */
 void vly_conn_seal(struct vly_conn *c);
+/* The same for a batch that is about to go, of which the engine's user may take a part from where
+ * it stands. */
+void vly_conn_seal_batch(struct vly_conn *c, struct vly_batch *b);
 /* Opens packets of the present keys in one call; sets each one's `ok`. The forgeries among them
  * leave nothing but their count (RULE 9); too many of them end the connection. */
 void vly_conn_open_run(struct vly_conn *c, struct vly_aead_job *jobs, size_t n, uint64_t now_ns);

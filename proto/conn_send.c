@@ -11,9 +11,9 @@
 #include <string.h>
 
 #define PACKET_ITEMS_MAX 32u
-#define LENT_MIN_BYTES 256u  /* less is copied: two parts cost the cipher more than one */
-#define STREAM_PIECE_MIN 32u /* a shorter piece waits for the next packet, unless it is all */
-#define PROBE_LOOK_PKTS 64u  /* how far the second probe looks for something else to repeat */
+#define LENT_MIN_BYTES 256u   /* less is copied: two parts cost the cipher more than one */
+#define STREAM_PIECE_MIN 32u  /* a shorter piece waits for the next packet, unless it is all */
+#define PROBE_LOOK_PKTS 64u   /* how far the second probe looks for something else to repeat */
 /* Packet numbers kept for one more batch and for ending the connection. */
 #define NUMBERS_LEFT_MIN (2u * VLY_BATCH_PKTS)
 
@@ -579,7 +579,7 @@ static bool send_data(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
         blocked_end(c, now_ns);
     if (stopped)
         blocked_begin(c, why, now_ns);
-    vly_conn_seal(c);
+    vly_conn_seal_batch(c, b);
     b->ecn = c->ecn.off ? VLY_ECN_NONE : VLY_ECN_ECT0;
     if (b->n > 0 && vly_conn_offer_room(c) != 0)
         vly_conn_fail(c, VLY_E_NOMEM, VLY_CLOSE_NO_MEMORY, now_ns);

@@ -34,7 +34,8 @@ struct vly_aead_job {
     /* Seal: the rest of the text, so that nobody has to copy it behind `in`, which is `out` then.
      * Does not overlap `out`. Sealing may leave all of the text in `len` and none here. */
     struct vly_span more;
-    bool ok; /* open: the tag verified; when not, `out` holds nothing of worth */
+    bool apart; /* seal by plain: `more` stays where it is; the tag goes behind its place */
+    bool ok;    /* open: the tag verified; when not, `out` holds nothing of worth */
 };
 
 /* Protection of packets: an AEAD, or the checksum of `plain`. `keys` is `keys_bytes` of memory from

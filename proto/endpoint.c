@@ -88,6 +88,7 @@ int vly_endpoint_new(struct vly_endpoint **out, const struct vly_endpoint_config
     ep->sh.config = conn;
     memcpy(ep->application, ep->sh.config.application, strlen(ep->sh.config.application));
     ep->sh.config.application = ep->application;
+    ep->sh.takes_apart = cfg->takes_apart;
     ep->sh.max_batch_pkts = cfg->max_batch_pkts == 0 ? VLY_BATCH_PKTS : cfg->max_batch_pkts;
     ep->sh.addr_port_bytes = cfg->addr_port_bytes;
     ep->sh.trace = cfg->trace;
@@ -253,12 +254,19 @@ static bool send_reply(struct vly_endpoint *ep, struct vly_batch *b)
     return true;
 }
 
+void vly_batch_gather(struct vly_batch *b)
+{
+    if (b->apart.len > 0)
+        memcpy(b->data + b->len - VLY_TAG_BYTES - b->apart.len, b->apart.data, b->apart.len);
+    b->apart.len = 0;
+}
+
 bool vly_endpoint_send(struct vly_endpoint *ep, struct vly_batch *b, uint64_t now_ns)
 {
     struct vly_conn *c;
 
     verb_begin(ep);
-    b->len = b->segment_bytes = 0;
+    b->len = b->segment_bytes = b->apart.len = 0;
     b->n = 0;
     if (send_reply(ep, b))
         return true;

@@ -40,7 +40,8 @@ struct vly_datagram {
 };
 
 /* Datagrams to one address: `n` of them in `data`, each `segment_bytes` long, the last one maybe
- * shorter; `len` in all. */
+ * shorter; `len` in all. Of a single one, the bytes before its tag may stand elsewhere: `apart`,
+ * borrowed until the engine is entered again, and their place in `data` holds nothing. */
 struct vly_batch {
     uint8_t data[VLY_BATCH_BYTES];
     size_t len;
@@ -49,7 +50,11 @@ struct vly_batch {
     struct vly_addr to;
     uint64_t cid; /* the connection's own id, for vly_endpoint_on_refused; 0: of no connection */
     enum vly_ecn ecn;
+    struct vly_span apart; /* empty unless the endpoint was made with takes_apart */
 };
+
+/* Copies what stands apart to its place. */
+void vly_batch_gather(struct vly_batch *b);
 
 struct vly_endpoint_config {
     struct vly_conn_config conn;     /* of every connection */
@@ -66,6 +71,7 @@ struct vly_endpoint_config {
     unsigned addr_port_bytes;
     size_t max_conns;        /* 0: 1024 */
     unsigned max_batch_pkts; /* 0: VLY_BATCH_PKTS; 1: one datagram a batch */
+    bool takes_apart;        /* who sends the batches knows of vly_batch.apart */
     struct vly_trace trace;
 };
 

@@ -49,6 +49,7 @@ struct vly_shared {
     const struct vly_crypto *crypto; /* borrowed */
     struct vly_conn_config config;   /* defaults filled in */
     unsigned max_batch_pkts;
+    bool takes_apart;
     const struct vly_credentials *credentials; /* borrowed; NULL: suite plain */
     struct vly_keylog keylog;
     /* Method code: ACCEPTs sent, and whether one of them led to a connection. */

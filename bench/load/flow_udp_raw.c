@@ -316,6 +316,7 @@ static int make_batch(struct udp_conn *c)
         memcpy(b->data + at, f->base.setup.token->bytes, BENCH_TOKEN_BYTES);
     b->segment_bytes = f->datagram_bytes;
     b->ecn = VLY_ECN_NONE;
+    b->apart = (struct vly_span){0};
     b->to = c->peer;
     c->batch = b;
     return 0;

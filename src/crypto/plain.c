@@ -15,29 +15,43 @@ uint32_t vly_crc32c(const void *data, size_t len)
     return ~crc32_iscsi((unsigned char *)data, (int)len, UINT32_MAX);
 }
 
+/* More of what `crc` is the sum of, without the final XOR. */
+static uint32_t go_on(uint32_t crc, const void *data, size_t len)
+{
+    return crc32_iscsi((unsigned char *)data, (int)len, crc);
+}
+
 /* The sum of head and text, as it stands in the tag. A packet's text follows its head: one call. */
 static uint32_t sum_of(const struct vly_aead_job *job, const uint8_t *text)
 {
     uint32_t crc;
 
-    if (job->head + job->head_bytes == text)
-        return htobe32(vly_crc32c(job->head, job->head_bytes + job->len));
-    crc = crc32_iscsi((unsigned char *)job->head, (int)job->head_bytes, UINT32_MAX);
-    return htobe32(~crc32_iscsi((unsigned char *)text, (int)job->len, crc));
+    if (job->head + job->head_bytes == text) {
+        crc = go_on(UINT32_MAX, job->head, job->head_bytes + job->len);
+    } else {
+        crc = go_on(UINT32_MAX, job->head, job->head_bytes);
+        crc = go_on(crc, text, job->len);
+    }
+    if (job->more.len > 0)
+        crc = go_on(crc, job->more.data, job->more.len);
+    return htobe32(~crc);
 }
 
 static void plain_seal(void *keys, struct vly_aead_job *jobs, size_t n)
 {
     uint32_t sum;
+    uint8_t *tag;
 
     (void)keys;
     for (struct vly_aead_job *job = jobs; job < jobs + n; job++) {
         if (job->out != job->in)
             memcpy(job->out, job->in, job->len);
-        vly_job_gather(job);
+        if (!job->apart)
+            vly_job_gather(job);
         sum = sum_of(job, job->out);
-        memcpy(job->out + job->len, &sum, sizeof(sum));
-        memset(job->out + job->len + sizeof(sum), 0, VLY_TAG_BYTES - sizeof(sum));
+        tag = job->out + job->len + job->more.len;
+        memcpy(tag, &sum, sizeof(sum));
+        memset(tag + sizeof(sum), 0, VLY_TAG_BYTES - sizeof(sum));
     }
 }
 

@@ -152,6 +152,8 @@ static bool flush(struct vly_driver *d)
     size_t too_long_bytes;
 
     d->batch_kept = vly_udp_send(d->udp, &d->batch, &d->batch_done) == VLY_E_AGAIN;
+    if (d->batch_kept)
+        vly_batch_gather(&d->batch);
     too_long_bytes = vly_udp_take_too_long(d->udp);
     if (too_long_bytes > 0)
         vly_endpoint_on_refused(d->ep, d->batch.cid, too_long_bytes, d->now_ns);
@@ -353,6 +355,7 @@ static int make_engine(struct vly_driver *d)
         .is_server = d->opt.is_server,
         .addr_port_bytes = VLY_ADDR_PORT_BYTES,
         .max_conns = d->opt.max_conns,
+        .takes_apart = true,
         .trace = d->opt.trace,
     };
 

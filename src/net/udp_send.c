@@ -21,6 +21,7 @@ struct rest {
     const uint8_t *data;
     size_t len;
     size_t segment_bytes;
+    struct vly_span apart; /* vly_batch.apart */
 };
 
 static size_t segments_of(size_t len, size_t segment_bytes)
@@ -34,13 +35,31 @@ static size_t min_size(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* A single datagram of which a part stands elsewhere. */
+static ssize_t send_parts(struct vly_udp *s, struct rest *r)
+{
+    const uint8_t *tag = r->data + r->len - VLY_TAG_BYTES;
+    struct iovec parts[] = {
+        {.iov_base = (void *)r->data, .iov_len = r->len - VLY_TAG_BYTES - r->apart.len},
+        {.iov_base = (void *)r->apart.data, .iov_len = r->apart.len},
+        {.iov_base = (void *)tag, .iov_len = VLY_TAG_BYTES},
+    };
+    struct msghdr msg = {.msg_name = &r->to.any,
+                         .msg_namelen = r->to_len,
+                         .msg_iov = parts,
+                         .msg_iovlen = sizeof(parts) / sizeof(parts[0])};
+
+    return sendmsg(s->fd, &msg, 0);
+}
+
 /* The senders return how many bytes of the rest went out; 0 when none did, with errno set. */
 static size_t send_basic(struct vly_udp *s, struct rest *r)
 {
     size_t len = min_size(r->len, r->segment_bytes);
 
     s->stats.send_calls++;
-    if (sendto(s->fd, r->data, len, 0, &r->to.any, r->to_len) < 0)
+    if ((r->apart.len > 0 ? send_parts(s, r)
+                          : sendto(s->fd, r->data, len, 0, &r->to.any, r->to_len)) < 0)
         return 0;
     s->stats.datagrams_sent++;
     return len;
@@ -235,7 +254,7 @@ size_t vly_udp_take_too_long(struct vly_udp *s)
 
 int vly_udp_send(struct vly_udp *s, const struct vly_batch *b, size_t *done)
 {
-    struct rest r = {.segment_bytes = b->segment_bytes};
+    struct rest r = {.segment_bytes = b->segment_bytes, .apart = b->apart};
 
     r.to_len = vly_addr_decode(&r.to, &b->to);
     set_ecn(s, b->ecn);

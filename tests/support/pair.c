@@ -49,6 +49,7 @@ static void side_init(struct pair *p, enum pair_who who, const struct vly_endpoi
     struct pair_side *s = &p->side[who];
     struct vly_endpoint_config cfg = given != NULL ? *given : pair_config(who);
 
+    cfg.takes_apart = true;
     test_counting_alloc_init(&s->alloc.counting, 0);
     s->alloc.alloc = (struct vly_alloc){.resize = resize, .ctx = &s->alloc};
     s->addr = (struct vly_addr){.len = 3, .data = {'p', 'a', (uint8_t)who}};
@@ -249,6 +250,17 @@ static void out_add(struct pair_side *s, const struct vly_batch *b, size_t at)
     d->data = test_exact_copy(b->data + at, len);
 }
 
+/* Where a part belongs that stands elsewhere, there is nothing of worth. */
+static void gather(struct pair_side *s, struct vly_batch *b)
+{
+    if (b->apart.len == 0)
+        return;
+    assert_int_equal(b->n, 1);
+    s->apart_n++;
+    memset(b->data + b->len - VLY_TAG_BYTES - b->apart.len, 0xee, b->apart.len);
+    vly_batch_gather(b);
+}
+
 size_t pair_flush(struct pair *p, enum pair_who from)
 {
     struct pair_side *s = &p->side[from];
@@ -258,6 +270,7 @@ size_t pair_flush(struct pair *p, enum pair_who from)
     while (vly_endpoint_send(s->ep, b, p->now_ns)) {
         assert_in_range(b->n, 1, VLY_BATCH_PKTS);
         assert_true(b->len > (b->n - 1) * b->segment_bytes && b->len <= b->n * b->segment_bytes);
+        gather(s, b);
         for (size_t at = 0; at < b->len; at += b->segment_bytes)
             out_add(s, b, at);
         drain(p, s);

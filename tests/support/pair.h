@@ -56,6 +56,7 @@ struct pair_side {
     struct vly_crypto crypto;
     struct pair_datagram *out; /* sent and not delivered yet */
     size_t out_n, out_cap;
+    size_t apart_n;        /* datagrams of which a part stood elsewhere */
     struct vly_conn *conn; /* the last one made; NULL after CLOSED */
     bool holds_credit;     /* set by the test: DATA is not consumed */
     bool any_content;      /* set by the test: DATA is not the pattern */

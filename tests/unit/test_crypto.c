@@ -86,6 +86,30 @@ static void test_plain_in_pieces(void **state)
     assert_memory_equal(opened, text + 1, sizeof(opened));
 }
 
+/* The second part stays where it is: the tag is that of both, and stands where it always does. */
+static void test_plain_leaves_a_part_where_it_is(void **state)
+{
+    static const uint8_t text[] = {'3', '4', '5', '6', '7', '8', '9'};
+
+    (void)state;
+    for (size_t cut = 0; cut <= sizeof(text); cut++) {
+        uint8_t pkt[9 + VLY_TAG_BYTES] = "12..........";
+        struct vly_aead_job job = {.head = pkt,
+                                   .head_bytes = 2,
+                                   .in = pkt + 2,
+                                   .len = cut,
+                                   .out = pkt + 2,
+                                   .more = {text + cut, sizeof(text) - cut},
+                                   .apart = true};
+
+        memcpy(pkt + 2, text, cut);
+        vly_suite_plain.seal(NULL, &job, 1);
+        assert_memory_equal(pkt + 2 + cut, ".......", sizeof(text) - cut);
+        memcpy(pkt + 2 + cut, text + cut, sizeof(text) - cut);
+        test_assert_hex(pkt, sizeof(pkt), "313233343536373839 e3069283 00*12");
+    }
+}
+
 /* The text in two parts, wherever it is cut. */
 static void test_plain_seals_two_parts(void **state)
 {
@@ -194,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_plain_tag_stands_big_endian_before_zeros),
         cmocka_unit_test(test_plain_in_pieces),
         cmocka_unit_test(test_plain_seals_two_parts),
+        cmocka_unit_test(test_plain_leaves_a_part_where_it_is),
         cmocka_unit_test(test_plain_sees_any_flipped_bit),
         cmocka_unit_test(test_hmac_vectors),
         cmocka_unit_test(test_system_randomness_fills_the_buffer),

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const enum vly_io all_io[] = {VLY_IO_BASIC, VLY_IO_MMSG, VLY_IO_GSO};
@@ -72,6 +73,26 @@ static void test_udp_batches_of_any_shape(void **state)
         udp_pair_send(p);
         udp_pair_receive(p, p->batch.n);
         udp_pair_assert_got(p, 0, p->batch.n);
+        udp_pair_free(p);
+    }
+}
+
+/* A part that stands elsewhere is sent from there. */
+static void test_udp_sends_a_datagram_in_parts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(all_io); i++) {
+        struct udp_pair *p = udp_pair_new(AF_INET, all_io[i], VLY_IO_GSO);
+        uint8_t *apart = malloc(20000);
+
+        udp_pair_fill(p, 30000, 30000);
+        memset(apart, p->batch.data[0], 20000);
+        memset(p->batch.data + 30000 - VLY_TAG_BYTES - 20000, 0xee, 20000);
+        p->batch.apart = (struct vly_span){apart, 20000};
+        udp_pair_send(p);
+        udp_pair_receive(p, 1);
+        udp_pair_assert_got(p, 0, 1);
+        free(apart);
         udp_pair_free(p);
     }
 }
@@ -329,6 +350,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_udp_every_strategy_speaks_to_every_other),
         cmocka_unit_test(test_udp_batches_of_any_shape),
+        cmocka_unit_test(test_udp_sends_a_datagram_in_parts),
         cmocka_unit_test(test_udp_gso_sends_runs_and_others_do_not),
         cmocka_unit_test(test_udp_ecn_arrives_as_it_was_sent),
         cmocka_unit_test(test_udp_drops_are_counted),

@@ -115,7 +115,7 @@ size_t vly_conn_recv_run(struct vly_conn *c, const struct vly_packet *like,
          job++) {
         struct vly_span text = {job->out, job->len};
         size_t bytes = job->head_bytes + job->len + VLY_TAG_BYTES;
-        struct vly_packet p = *like;
+        struct vly_packet p;
 
         if (!job->ok)
             continue;
@@ -125,6 +125,7 @@ size_t vly_conn_recv_run(struct vly_conn *c, const struct vly_packet *like,
             continue;
         }
         count(&r);
+        p = *like;
         p.pn = job->number;
         p.frames = text;
         p.bytes = (uint32_t)bytes;

@@ -121,7 +121,10 @@ struct vly_sent *vly_sentlog_append(struct vly_sentlog *log, enum vly_sent_state
     return s;
 }
 
-struct vly_sent *vly_sentlog_append_like(struct vly_sentlog *log, const struct vly_sent *like)
+/* Not inlined: `like` would be put together anew for each packet, field by field, and the copy, of
+ * several fields at a time, would wait until they have left the store buffer: 50 ns a packet. */
+__attribute__((noinline)) struct vly_sent *vly_sentlog_append_like(struct vly_sentlog *log,
+                                                                   const struct vly_sent *like)
 {
     struct vly_sent *s;
 

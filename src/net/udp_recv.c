@@ -126,10 +126,14 @@ static int recv_basic(struct vly_udp *s, struct together *t)
     return VLY_E_AGAIN;
 }
 
-/* How many slots to read next, after a batch that filled `n` with so many bytes. */
-static unsigned slots_after(size_t n, size_t bytes)
+/* How many slots to read next, after `n` that held so many bytes: few once they are long, however
+ * many there were; many once all were full of short ones. */
+static void slots_adapt(struct vly_udp *s, size_t n, size_t bytes)
 {
-    return bytes <= n * SMALL_SLOT_BYTES ? UDP_SLOTS_MAX : UDP_SLOTS_FEW;
+    if (bytes > n * SMALL_SLOT_BYTES)
+        s->n_slots = UDP_SLOTS_FEW;
+    else if (n == s->n_slots)
+        s->n_slots = UDP_SLOTS_MAX;
 }
 
 static int recv_mmsg(struct vly_udp *s, struct together *t)
@@ -146,10 +150,8 @@ static int recv_mmsg(struct vly_udp *s, struct together *t)
         bytes += s->messages[i].msg_len;
         take_slot(s, i, t);
     }
-    if ((unsigned)n < n_asked)
-        return 0;
-    s->n_slots = slots_after(n_asked, bytes);
-    return VLY_E_AGAIN;
+    slots_adapt(s, (unsigned)n, bytes);
+    return (unsigned)n == n_asked ? VLY_E_AGAIN : 0;
 }
 
 int vly_udp_recv(struct vly_udp *s, vly_udp_on_datagrams *on, void *ctx)

@@ -160,14 +160,19 @@ static bool flush(struct vly_driver *d)
     return !d->batch_kept;
 }
 
+/* Answers without a connection are no part of the share: they are short, there are no more of them
+ * than slots, and one read may bring as many. What stayed would take the slots of those who come
+ * next.
+ */
 static void send_all(struct vly_driver *d)
 {
     if (d->batch_kept && !flush(d))
         return;
-    for (unsigned i = 0; i < SEND_BATCHES; i++) {
+    for (unsigned i = 0; i < SEND_BATCHES;) {
         bool filled = vly_endpoint_send(d->ep, &d->batch, d->now_ns);
         bool any;
 
+        i += !filled || d->batch.cid != 0;
         d->batch_done = 0;
         if (filled && !flush(d)) {
             drain_events(d);

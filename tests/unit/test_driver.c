@@ -4,8 +4,12 @@
  */
 #include "support/driver_world.h"
 
+#include "proto/packet.h"
+
 #include <errno.h>
 #include <sys/syscall.h>
+
+#define KNOCKS 200u
 
 static unsigned full_every; /* every n-th send call fails with EAGAIN; 0: none */
 static unsigned send_calls;
@@ -144,6 +148,44 @@ static void test_driver_copies_what_a_kept_batch_has_lent(void **state)
     world_free(w);
 }
 
+/* More HELLOs than one read takes, and more than a pump's share of batches: each is answered all
+ * the same, or strangers could keep a client out by being many. */
+static void test_driver_answers_all_who_knock(void **state)
+{
+    struct world *w = world_new();
+    struct vly_udp *stranger = test_udp_open(AF_INET, VLY_IO_BASIC, 0);
+    struct sockaddr_storage here, there;
+    uint8_t hello[2048], answer[2048];
+    unsigned answers = 0;
+    struct vly_link *link;
+    ssize_t len;
+
+    (void)state;
+    world_open(w, &w->server, AF_INET);
+    world_open(w, &w->client, AF_INET);
+    vly_udp_local(stranger, &here);
+    vly_udp_local(vly_driver_socket(w->server.driver), &there);
+    assert_int_equal(vly_driver_connect(w->client.driver, (const void *)&here, &link), 0);
+    end_take(&w->client, link);
+    world_turn(w, 1);
+    test_wait_readable(stranger);
+    len = recv(vly_udp_fd(stranger), hello, sizeof(hello), 0);
+    assert_in_range(len, 1, sizeof(hello));
+    for (unsigned i = 0; i < KNOCKS; i++)
+        assert_int_equal(sendto(vly_udp_fd(stranger), hello, (size_t)len, 0, (const void *)&there,
+                                sizeof(struct sockaddr_in)),
+                         len);
+    world_turn(w, 50);
+    while (recv(vly_udp_fd(stranger), answer, sizeof(answer), 0) > 0)
+        answers += answer[0] == VLY_PACKET_RETRY;
+    assert_int_equal(answers, KNOCKS);
+    end_close(&w->client, "");
+    end_close(&w->server, "");
+    world_run(w);
+    vly_udp_close(stranger);
+    world_free(w);
+}
+
 /* The server's socket holds a tenth of what its window invites. */
 static void test_driver_reports_drops_to_both_ends(void **state)
 {
@@ -248,6 +290,7 @@ int main(void)
         cmocka_unit_test_setup(test_driver_streams_arrive_whole, setup),
         cmocka_unit_test_setup(test_driver_keeps_what_a_full_socket_refuses, setup),
         cmocka_unit_test_setup(test_driver_copies_what_a_kept_batch_has_lent, setup),
+        cmocka_unit_test_setup(test_driver_answers_all_who_knock, setup),
         cmocka_unit_test_setup(test_driver_reports_drops_to_both_ends, setup),
         cmocka_unit_test_setup(test_driver_window_follows_the_socket, setup),
         cmocka_unit_test_setup(test_driver_close_does_not_wait_for_ever, setup),

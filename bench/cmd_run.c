@@ -19,7 +19,7 @@ struct run_args {
     bool reverse, bidir, verify, no_spin, json, quiet;
     const char *cc, *io, *suite, *crypto;
     uint64_t port, duration_ns, bytes, parallel, warmup_ns, interval_ns, timeout_ns;
-    uint64_t rate_bytes_per_s, mss_bytes, block_bytes, window_bytes;
+    uint64_t rate_bytes_per_s, mss_bytes, block_bytes, window_bytes, ack_every_pkts;
 };
 
 #define RUN(member) offsetof(struct run_args, member)
@@ -73,6 +73,9 @@ static const struct vly_opt net_opts[] = {
      "how datagrams are handed to the kernel (default: auto)", 0, 0},
     {"no-spin", 0, VLY_OPT_FLAG, RUN(no_spin), NULL,
      "volley-plain: sleep at once when nothing comes, at both ends", 0, 0},
+    {"ack-every", 0, VLY_OPT_NUMBER, RUN(ack_every_pkts), "N",
+     "volley over UDP: an ACK each so many packets, at both ends (default: it decides)", 1,
+     BENCH_ACK_EVERY_MAX},
     {"window", 0, VLY_OPT_SIZE, RUN(window_bytes), "SIZE",
      "socket buffers of TCP; largest window and send buffer of volley (default: automatic)", 65536,
      UINT64_C(1) << 34},
@@ -138,6 +141,7 @@ static void request_fill(struct bench_request *r, const struct run_args *args)
     r->timeout_ns = args->timeout_ns;
     r->rate_bytes_per_s = args->rate_bytes_per_s;
     r->mss_bytes = args->mss_bytes;
+    r->ack_every_pkts = args->ack_every_pkts;
     r->block_bytes = args->block_bytes;
     r->window_bytes = args->window_bytes;
     if (args->cc != NULL)

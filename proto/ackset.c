@@ -16,6 +16,15 @@ void vly_ackset_init(struct vly_ackset *set)
     set->first_unacked_ns = VLY_NEVER;
     set->quarter_begin_ns = VLY_NEVER;
     set->every_pkts = VLY_ACK_EVERY_MIN;
+    set->every_max_pkts = VLY_ACK_EVERY_MAX;
+}
+
+void vly_ackset_set_every_max(struct vly_ackset *set, uint32_t pkts)
+{
+    assert(pkts >= 1 && pkts <= VLY_ACK_EVERY_MAX);
+    set->every_max_pkts = pkts;
+    if (set->every_pkts > pkts)
+        set->every_pkts = pkts;
 }
 
 int vly_ackset_test(const struct vly_ackset *set, uint64_t pn)
@@ -111,7 +120,7 @@ static void measure_quarter(struct vly_ackset *set, uint64_t now_ns, uint64_t sr
     pkts = (uint64_t)((double)set->quarter_pkts * (double)quarter_ns / (double)elapsed_ns);
     if (pkts < VLY_ACK_EVERY_MIN)
         pkts = VLY_ACK_EVERY_MIN;
-    set->every_pkts = pkts > VLY_ACK_EVERY_MAX ? VLY_ACK_EVERY_MAX : (uint32_t)pkts;
+    set->every_pkts = pkts > set->every_max_pkts ? set->every_max_pkts : (uint32_t)pkts;
     set->quarter_begin_ns = now_ns;
     set->quarter_pkts = 0;
 }

@@ -30,7 +30,7 @@ struct vly_ackset {
     /* Packets a quarter of a round trip brings, rule 2. */
     uint64_t quarter_begin_ns; /* VLY_NEVER before the first */
     uint64_t quarter_pkts;
-    uint32_t every_pkts;
+    uint32_t every_pkts, every_max_pkts;
 };
 
 #define VLY_ACK_EVERY_MIN 2
@@ -38,6 +38,10 @@ struct vly_ackset {
 #define VLY_ACK_EVERY_BYTES (256u << 10)
 
 void vly_ackset_init(struct vly_ackset *set);
+
+/* Lets no more than `pkts` counted packets, 1 to VLY_ACK_EVERY_MAX, wait for an ACK (what comes in
+ * one receive batch aside), where rule 2 would let more. */
+void vly_ackset_set_every_max(struct vly_ackset *set, uint32_t pkts);
 
 /* Whether `pn` may be processed: 0, VLY_E_DUPLICATE when it was received already, VLY_E_STALE when
  * it is below what is remembered; the caller drops the packet on both (RULE 11). */

@@ -37,6 +37,7 @@ int vly_conn_new(struct vly_conn **out, struct vly_shared *sh, enum vly_role rol
     c->suite = sh->credentials == NULL ? sh->crypto->plain : sh->crypto->sealed[0];
     vly_params_init(&c->peer_params);
     vly_ackset_init(&c->ackset);
+    vly_ackset_set_every_max(&c->ackset, cfg->ack_every_pkts);
     vly_sentlog_init(&c->log, sh->alloc, cfg->first_pn);
     vly_rtt_init(&c->rtt);
     vly_loss_init(&c->loss);

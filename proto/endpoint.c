@@ -37,6 +37,8 @@ static void config_defaults(struct vly_conn_config *c)
         c->answer_timeout_ns = VLY_S(10);
     if (c->max_ack_delay_ns == 0)
         c->max_ack_delay_ns = VLY_MS(5);
+    if (c->ack_every_pkts == 0)
+        c->ack_every_pkts = VLY_ACK_EVERY_MAX;
     if (c->application == NULL)
         c->application = "volley-file/1";
 }
@@ -61,7 +63,7 @@ static bool config_is_valid(const struct vly_endpoint_config *cfg, const struct 
            in_limits(c->max_datagram_bytes, VLY_DATAGRAM_BASE, VLY_DATAGRAM_MAX) &&
            in_limits(c->announced_datagram_bytes, VLY_DATAGRAM_BASE, VLY_DATAGRAM_MAX) &&
            c->search_max_bytes <= VLY_DATAGRAM_MAX && c->window_max_bytes <= VLY_VARINT_MAX &&
-           c->max_streams <= VLY_STREAMS_MAX &&
+           c->max_streams <= VLY_STREAMS_MAX && c->ack_every_pkts <= VLY_ACK_EVERY_MAX &&
            in_limits(c->idle_timeout_ns, VLY_S(1), VLY_S(600)) && c->max_ack_delay_ns <= VLY_S(1) &&
            in_limits(strlen(c->application), 1, VLY_APPLICATION_MAX) &&
            (c->cc != &vly_cc_fixed_ops || c->rate_bytes_per_s > 0) &&

@@ -6,8 +6,10 @@
 #include "crypto/crypto.h"
 #include "file/path.h"
 #include "net/udp_socket.h"
+#include "proto/ackset.h"
 #include "proto/cc.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -19,6 +21,8 @@
 #define DATAGRAM_MIN_BYTES 64u          /* of raw UDP: it holds its header */
 #define VOLLEY_DATAGRAM_MIN_BYTES 1200u /* proto/SPEC.md */
 #define TCP_MSS_MIN_BYTES 88u           /* what TCP_MAXSEG takes */
+
+static_assert(BENCH_ACK_EVERY_MAX == VLY_ACK_EVERY_MAX, "what the engine takes");
 
 static const char *const protocol_names[] = {
     [BENCH_TCP] = "tcp",
@@ -47,6 +51,11 @@ bool bench_protocol_is_sealed(enum bench_protocol protocol)
 static bool moves_datagrams(enum bench_protocol protocol)
 {
     return protocol == BENCH_UDP_RAW || protocol == BENCH_VOLLEY || protocol == BENCH_VOLLEY_PLAIN;
+}
+
+static bool sends_acks(enum bench_protocol protocol)
+{
+    return protocol == BENCH_VOLLEY || protocol == BENCH_VOLLEY_PLAIN;
 }
 
 bool bench_protocol_parse(const char *name, enum bench_protocol *out)
@@ -178,6 +187,9 @@ int bench_request_check(const struct bench_request *r, struct vly_fault *why)
     if (r->io[0] != '\0' && (!moves_datagrams(r->protocol) || !vly_io_parse(r->io, &io)))
         return vly_fault_set(why, VLY_E_INVALID, "%s has no way to send called '%s'",
                              bench_protocol_name(r->protocol), vly_shown(r->io).text);
+    if (r->ack_every_pkts != 0 && !sends_acks(r->protocol))
+        return vly_fault_set(why, VLY_E_INVALID, "%s has no choice of --ack-every",
+                             bench_protocol_name(r->protocol));
     if (r->cc[0] != '\0' && r->protocol == BENCH_UDP_RAW)
         return vly_fault_set(why, VLY_E_INVALID, "raw UDP has no congestion control");
     if ((err = check_protection(r, why)) != 0 || !bench_protocol_is_volley(r->protocol))

@@ -15,6 +15,7 @@
 #define BENCH_PARALLEL_MAX 128u
 #define BENCH_BLOCK_MAX (UINT64_C(16) << 20)
 #define BENCH_DATAGRAM_MAX 65507u
+#define BENCH_ACK_EVERY_MAX 64u
 #define BENCH_TCP_MSS_MAX 32767u /* what TCP_MAXSEG takes */
 #define BENCH_TOKEN_BYTES 16u
 #define BENCH_TOKEN_TEXT (2 * BENCH_TOKEN_BYTES + 1)
@@ -42,7 +43,8 @@ enum bench_way { BENCH_FORWARD, BENCH_BACK };
     X(block_bytes, 1, BENCH_BLOCK_MAX)                                \
     X(window_bytes, 0, UINT64_C(1) << 34)                             \
     X(rate_bytes_per_s, 0, UINT64_C(1) << 40) /* of all streams */    \
-    X(mss_bytes, 0, BENCH_DATAGRAM_MAX)
+    X(mss_bytes, 0, BENCH_DATAGRAM_MAX)                               \
+    X(ack_every_pkts, 0, BENCH_ACK_EVERY_MAX) /* Volley over UDP, both ends; 0: by itself */
 
 #define BENCH_REQUEST_FLAGS(X)                                             \
     X(reverse)                                                             \

@@ -282,6 +282,16 @@ static bool set_spin(struct bench_matrix_draft *d, const char *value)
     return true;
 }
 
+static bool set_ack_every(struct bench_matrix_draft *d, const char *value)
+{
+    uint64_t pkts;
+
+    if (!number(value, 1, 64, &pkts))
+        return false;
+    d->row.ack_every_pkts = (uint32_t)pkts;
+    return true;
+}
+
 static bool set_block(struct bench_matrix_draft *d, const char *value)
 {
     return vly_size_parse(value, &d->row.block_bytes) == 0 && d->row.block_bytes > 0 &&
@@ -322,6 +332,7 @@ static const struct bench_matrix_key memory_keys[] = {
     {"warmup", "a time such as 1s, at most 1h", NULL, set_warmup},
     {"block", "a size such as 128KiB", "block", set_block},
     {"spin", ON_OFF, "spin", set_spin},
+    {"ack-every", "a number of packets, 1 to 64", "ack", set_ack_every},
     {NULL, NULL, NULL, NULL},
 };
 

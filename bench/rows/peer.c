@@ -164,6 +164,8 @@ bool bench_peer_suits(const struct bench_peer *peer, const struct bench_row *row
     else if ((row->suite[0] != '\0' || row->crypto[0] != '\0') &&
              (peer->can & BENCH_CAN_CRYPTO) == 0)
         cannot = "has no choice of suite= and crypto=";
+    else if (row->ack_every_pkts != 0 && (peer->can & BENCH_CAN_ACKS) == 0)
+        cannot = "has no choice of ack-every=";
     else if (row->parallel > 1 && (peer->can & BENCH_CAN_PARALLEL) == 0)
         cannot = "uses one connection";
     else if (row->kind == BENCH_FILE && row->bytes == 0)

@@ -42,6 +42,7 @@ enum bench_peer_can {
     BENCH_CAN_IO = 1 << 4,
     BENCH_CAN_PARALLEL = 1 << 5,
     BENCH_CAN_CRYPTO = 1 << 6, /* suite and who computes it */
+    BENCH_CAN_ACKS = 1 << 7,   /* how often to acknowledge */
 };
 
 struct bench_need {

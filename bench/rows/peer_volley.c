@@ -87,6 +87,8 @@ static void memory_client(const struct bench_job *job, struct bench_argv *argv)
         bench_argv_add(argv, "-R");
     if (row->no_spin)
         bench_argv_add(argv, "--no-spin");
+    if (row->ack_every_pkts != 0)
+        add_number(argv, "--ack-every", row->ack_every_pkts, "");
     if (row->interval_ns != 0)
         add_seconds(argv, "-i", row->interval_ns);
     add_text(argv, "--cc", row->cc);
@@ -316,8 +318,8 @@ const struct bench_peer bench_peers_volley[] = {
     MEMORY("tcp", BENCH_CAN_CC_TCP | BENCH_CAN_RATE | BENCH_CAN_MSS),
     MEMORY("tls", BENCH_CAN_CC_TCP | BENCH_CAN_RATE | BENCH_CAN_MSS),
     MEMORY("udp-raw", BENCH_CAN_IO | BENCH_CAN_RATE | BENCH_CAN_MSS),
-    MEMORY("volley", OVER_UDP | BENCH_CAN_CRYPTO),
-    MEMORY("volley-plain", OVER_UDP),
+    MEMORY("volley", OVER_UDP | BENCH_CAN_ACKS | BENCH_CAN_CRYPTO),
+    MEMORY("volley-plain", OVER_UDP | BENCH_CAN_ACKS),
     MEMORY("volley-tcp", BENCH_CAN_CC_TCP | BENCH_CAN_CRYPTO),
     FILES("tcp", BENCH_CAN_CC_TCP),
     FILES("volley", OVER_UDP | BENCH_CAN_CRYPTO),

@@ -39,9 +39,10 @@ struct bench_row {
     uint64_t interval_ns;       /* 0: no intervals in the sample */
     unsigned parallel;          /* connections, at least 1 */
     bool reverse;               /* right sends */
-    bool no_spin;         /* volley-plain, memory: both ends sleep at once when nothing comes */
-    uint64_t block_bytes; /* of a write; 0: 128 KiB */
-    uint32_t mss_bytes;   /* TCP_MAXSEG, or the datagram; 0: the default */
+    bool no_spin;            /* volley-plain, memory: both ends sleep at once when nothing comes */
+    uint32_t ack_every_pkts; /* Volley over UDP, memory: of both ends; 0: they decide */
+    uint64_t block_bytes;    /* of a write; 0: 128 KiB */
+    uint32_t mss_bytes;      /* TCP_MAXSEG, or the datagram; 0: the default */
     uint64_t rate_bytes_per_s; /* 0: as fast as it goes */
     const char *directory;     /* of the files; NULL: tmpfs */
 };

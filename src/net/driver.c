@@ -117,12 +117,44 @@ static bool drain_events(struct vly_driver *d)
 static void on_socket(uv_poll_t *handle, int status, int events);
 static void on_wake(uv_idle_t *handle);
 
+static void send_all(struct vly_driver *d);
+
+static void take(struct vly_driver *d, const struct vly_datagram *datagrams, size_t n)
+{
+    vly_endpoint_recv_run(d->ep, datagrams, n, d->now_ns);
+    drain_events(d);
+}
+
+/* The engine counts a whole batch before it makes an ACK. To have one each so many packets, it is
+ * given no more of them at a time; a piece may reach over the end of a batch. While the socket is
+ * full the ACK waits, and covers the pieces after as well. */
+static void take_in_pieces(struct vly_driver *d, const struct vly_datagram *datagrams, size_t n)
+{
+    size_t every = d->opt.conn.ack_every_pkts;
+
+    while (n > 0) {
+        size_t left = every - d->piece_datagrams;
+        size_t piece = n < left ? n : left;
+
+        take(d, datagrams, piece);
+        datagrams += piece;
+        n -= piece;
+        d->piece_datagrams += piece;
+        if (d->piece_datagrams < every)
+            return;
+        d->piece_datagrams = 0;
+        send_all(d);
+    }
+}
+
 static void on_datagrams(void *ctx, const struct vly_datagram *datagrams, size_t n)
 {
     struct vly_driver *d = ctx;
 
-    vly_endpoint_recv_run(d->ep, datagrams, n, d->now_ns);
-    drain_events(d);
+    if (d->opt.conn.ack_every_pkts != 0)
+        take_in_pieces(d, datagrams, n);
+    else
+        take(d, datagrams, n);
 }
 
 static void report_drops(struct vly_driver *d)

@@ -17,7 +17,9 @@
 struct vly_driver;
 
 struct vly_driver_options {
-    struct vly_conn_config conn; /* window_bytes 0: what the receive buffer holds */
+    /* window_bytes 0: what the receive buffer holds. ack_every_pkts other than 0: that many
+     * datagrams are received at a time, and what they ask for is sent before the next. */
+    struct vly_conn_config conn;
     struct vly_udp_options udp;
     bool allow_plain;
     const struct vly_credentials *credentials; /* unless allow_plain; borrowed */

@@ -43,6 +43,7 @@ struct vly_driver {
     bool pumping;
     uint64_t now_ns; /* while pumping */
     uint64_t kernel_drops;
+    size_t piece_datagrams; /* received since ACKs were last sent for it, see take_in_pieces */
     struct vly_spin spin;
     struct udp_link *links;
     struct vly_offloads offloads;

@@ -60,6 +60,7 @@ static int driver_options(struct vly_driver_options *o, const struct vly_transpo
     o->conn.cc = vly_cc_find(t->cc != NULL ? t->cc : "cubic");
     o->conn.rate_bytes_per_s = t->rate_bytes_per_s;
     o->conn.max_datagram_bytes = t->max_datagram_bytes;
+    o->conn.ack_every_pkts = t->ack_every_pkts;
     o->conn.window_max_bytes = t->window_bytes;
     o->conn.send_buffer_max_bytes = t->window_bytes;
     o->conn.handshake_timeout_ns = t->timeout_ns;

@@ -94,7 +94,7 @@ def slow(protocol):
 
 REQUEST = {"protocol": "tcp", "duration_ns": 0, "bytes": 1000, "warmup_ns": 0, "interval_ns": 0,
            "timeout_ns": 10**10, "parallel": 1, "block_bytes": 1024, "window_bytes": 0,
-           "rate_bytes_per_s": 0, "mss_bytes": 0, "reverse": True, "bidir": False, "verify": False,
+           "rate_bytes_per_s": 0, "mss_bytes": 0, "ack_every_pkts": 0, "reverse": True, "bidir": False, "verify": False,
            "no_spin": False, "cc": "", "io": "", "suite": "", "crypto": ""}
 
 
@@ -224,7 +224,7 @@ class Protocols(BenchCase):
 
     def test_volley_options(self):
         result, _ = self.run_once("--volley", "-n", BYTES, "--cc", "reno", "--mss", 1200, "--io",
-                                  "basic", "--window", "1MiB")
+                                  "basic", "--window", "1MiB", "--ack-every", 3)
         self.assertEqual((result["sample"]["cc"], result["sample"]["io"]), ("reno", "basic"))
         self.assertGreaterEqual(result["sample"]["packets_sent"], BYTES // 1200)
 
@@ -297,12 +297,14 @@ class Failures(BenchCase):
             self.assertIn("cubic", line)
 
     def test_contradictions(self):
-        for args in (["--tcp", "--volley"], ["-t", 1, "-n", 5], ["--port", 0], ["-P", 1000]):
+        for args in (["--tcp", "--volley"], ["-t", 1, "-n", 5], ["--port", 0], ["-P", 1000],
+                     ["--ack-every", 0], ["--ack-every", 65]):
             done = it.volley("run", HOST, *args, program=BENCH)
             self.assertEqual(done.code, it.USAGE)
             self.assert_one_line(done.error_lines, "bench run")
         for args in (["-R", "--bidir"], ["--udp-raw", "--cc", "cubic"], ["--tcp", "--io", "gso"],
                      ["--tcp", "--suite", "aes-256-gcm"], ["--volley-plain", "--crypto", "openssl"],
+                     ["--volley-tcp", "--ack-every", 2], ["--udp-raw", "--ack-every", 2],
                      ["--volley-tcp", "--rate", "1Mbit"], ["--volley-tcp", "--mss", 1400],
                      ["-n", 5, "-O", 1], ["--tcp", "--mss", 65000], ["-P", 9, "-n", 5]):
             self.fails(it.USAGE, "INVALID", *run_args(9, *args))

@@ -255,6 +255,33 @@ static void test_ackset_due_after_the_first_of_many(void **state)
     assert_true(vly_ackset_due_ns(&set, MAX_ACK_DELAY_NS) == VLY_MS(15));
 }
 
+/* Who is told to acknowledge every so many packets does, though a quarter of a round trip brings
+ * more; and no more seldom where it brings fewer. */
+static void test_ackset_every_is_limited(void **state)
+{
+    static const struct {
+        uint32_t max, want_before, want;
+    } cases[] = {{1, 1, 1}, {2, 2, 2}, {10, 2, 10}, {25, 2, 25}, {64, 2, 25}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct vly_ackset set;
+        uint64_t pn = 0;
+
+        vly_ackset_init(&set);
+        vly_ackset_set_every_max(&set, cases[i].max);
+        assert_int_equal(set.every_pkts, cases[i].want_before); /* no RTT yet */
+        for (; pn < 1000; pn++)
+            vly_ackset_add(&set, pn, pn * VLY_US(40), true, VLY_ECN_NONE, VLY_MS(4));
+        assert_int_equal(set.every_pkts, cases[i].want);
+        vly_ackset_sent(&set);
+        for (uint32_t k = 1; k <= cases[i].want; k++) {
+            add(&set, pn++);
+            assert_int_equal(is_due_now(&set), k == cases[i].want);
+        }
+    }
+}
+
 /* A batch that carries one time stamp brings what its interval says: 60 packets each 6 ms are 10 a
  * millisecond, however many come at once. */
 static void test_ackset_every_is_scaled_over_batches(void **state)
@@ -337,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_ackset_ask_before_anything_came),
         cmocka_unit_test(test_ackset_every_quarter_of_a_round_trip),
         cmocka_unit_test(test_ackset_due_after_the_first_of_many),
+        cmocka_unit_test(test_ackset_every_is_limited),
         cmocka_unit_test(test_ackset_every_is_scaled_over_batches),
         cmocka_unit_test(test_ackset_due_after_so_many_bytes),
         cmocka_unit_test(test_ackset_fields),

@@ -73,6 +73,10 @@ static void test_arguments_between_memories(void **state)
          NULL,
          "volley-bench run 10.77.0.2 --port 4321 --json --volley-tcp -n 1 -P 1 "
          "--suite aes-256-gcm --crypto openssl"},
+        {{.protocol = "volley-plain", .no_spin = true, .ack_every_pkts = 10, .bytes = 1},
+         NULL,
+         "volley-bench run 10.77.0.2 --port 4321 --json --volley-plain -n 1 -P 1 --no-spin "
+         "--ack-every 10"},
         {{.protocol = "udp-raw", .bytes = 1, .parallel = 1},
          NULL,
          "volley-bench run 10.77.0.2 --port 4321 --json --udp-raw -n 1 -P 1"},
@@ -226,6 +230,9 @@ static void test_unavailable_rows_say_why(void **state)
                        "has no choice of suite= and crypto=");
     assert_unavailable((struct bench_row){.protocol = "volley-tcp", .bytes = 1, .mss_bytes = 1400},
                        "cannot choose the size of its packets");
+    assert_unavailable(
+        (struct bench_row){.protocol = "volley-tcp", .bytes = 1, .ack_every_pkts = 2},
+        "has no choice of ack-every=");
     assert_unavailable((struct bench_row){.protocol = "iperf3-udp", .bytes = 1},
                        "needs a duration, not a size");
 }

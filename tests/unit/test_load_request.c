@@ -94,6 +94,8 @@ static void test_load_request_json_nonsense(void **state)
         {"timeout_ns", "0", VLY_E_INVALID},
         {"mss_bytes", "87", VLY_E_INVALID},
         {"mss_bytes", "32768", VLY_E_INVALID},
+        {"ack_every_pkts", "65", VLY_E_INVALID},
+        {"ack_every_pkts", "2", VLY_E_INVALID}, /* of TCP */
         {"reverse", "1", VLY_E_MALFORMED},
         {"cc", "\"a name longer than any\"", VLY_E_MALFORMED},
         {"cc", "null", VLY_E_MALFORMED},
@@ -170,6 +172,29 @@ static void test_load_request_contradictions(void **state)
     assert_int_equal(checked(r), VLY_E_INVALID);
     r.verify = false;
     assert_int_equal(checked(r), 0);
+}
+
+/* Only where the ACKs are ours; and the number arrives at the other end. */
+static void test_load_request_ack_every(void **state)
+{
+    static const bool takes[] = {
+        [BENCH_VOLLEY] = true, [BENCH_VOLLEY_PLAIN] = true, [BENCH_VOLLEY_TCP] = false};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(takes) / sizeof(takes[0]); i++) {
+        struct bench_request r, out;
+        struct vly_fault why;
+        json_t *object;
+
+        bench_request_init(&r);
+        r.protocol = (enum bench_protocol)i;
+        r.ack_every_pkts = BENCH_ACK_EVERY_MAX;
+        object = bench_request_to_json(&r);
+        assert_int_equal(bench_request_from_json(&out, object, &why), takes[i] ? 0 : VLY_E_INVALID);
+        if (takes[i])
+            assert_int_equal(out.ack_every_pkts, BENCH_ACK_EVERY_MAX);
+        json_decref(object);
+    }
 }
 
 static int checked_protection(enum bench_protocol protocol, const char *suite, const char *crypto)
@@ -323,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_load_request_json_needs_every_member),
         cmocka_unit_test(test_load_request_json_nonsense),
         cmocka_unit_test(test_load_request_contradictions),
+        cmocka_unit_test(test_load_request_ack_every),
         cmocka_unit_test(test_load_request_protection),
         cmocka_unit_test(test_load_request_shares),
         cmocka_unit_test(test_load_request_who_sends),

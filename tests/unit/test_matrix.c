@@ -182,6 +182,24 @@ static void test_matrix_protection(void **state)
     bench_matrix_fini(&m);
 }
 
+static void test_matrix_ack_every_and_spin(void **state)
+{
+    struct bench_matrix m = good("time 1s\nlink lo\nmemory volley-plain\n"
+                                 "memory volley-plain ack-every=2,64\n"
+                                 "memory volley-plain spin=off\n");
+
+    (void)state;
+    assert_int_equal(m.n_rows, 4);
+    assert_int_equal(m.rows[0].row.ack_every_pkts, 0);
+    assert_string_equal(m.rows[1].label, "volley-plain-ack2");
+    assert_int_equal(m.rows[1].row.ack_every_pkts, 2);
+    assert_string_equal(m.rows[2].label, "volley-plain-ack64");
+    assert_int_equal(m.rows[2].row.ack_every_pkts, 64);
+    assert_int_equal(m.rows[2].group, m.rows[0].group);
+    assert_true(m.rows[3].row.no_spin && !m.rows[0].row.no_spin);
+    bench_matrix_fini(&m);
+}
+
 /* Each says the line, and what was expected or is wrong. */
 static void test_matrix_mistakes(void **state)
 {
@@ -239,6 +257,10 @@ static void test_matrix_mistakes(void **state)
         {LO "file tcp size=1MB time=1s\n", "f:2: ", "'time='"},
         {LO "memory tcp time=1s cc=Cubic\n", "f:2: ", "Cubic"},
         {LO "memory tcp time=1s cc=a-name-that-is-too-long\n", "f:2: ", "cc="},
+        {LO "memory volley time=1s ack-every=0\n", "f:2: ", "1 to 64"},
+        {LO "memory volley time=1s ack-every=65\n", "f:2: ", "1 to 64"},
+        {LO "memory volley time=1s ack-every=two\n", "f:2: ", "1 to 64"},
+        {LO "file volley size=1MB ack-every=2\n", "f:2: ", "'ack-every='"},
         {LO "memory tcp time=1s parallel=0\n", "f:2: ", "1 to 1000"},
         {LO "memory tcp time=1s\nmemory tcp time=1s\n", "f:3: ", "twice"},
         {LO "memory tcp cc=\x1b[2J\n", "f:2: ", "\\x1b"},
@@ -330,7 +352,8 @@ static void test_matrix_of_the_project(void **state)
     static const struct {
         const char *path;
         size_t rows;
-    } files[] = {{"bench/matrices/course.conf", 48},
+    } files[] = {{"bench/matrices/ablation.conf", 39},
+                 {"bench/matrices/course.conf", 48},
                  {"bench/matrices/full.conf", 69},
                  {"bench/matrices/quick.conf", 10}};
     const char *root = getenv("VOLLEY_SRC");
@@ -358,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_matrix_multiplies),
         cmocka_unit_test(test_matrix_row_keys),
         cmocka_unit_test(test_matrix_protection),
+        cmocka_unit_test(test_matrix_ack_every_and_spin),
         cmocka_unit_test(test_matrix_mistakes),
         cmocka_unit_test(test_matrix_bounds),
         cmocka_unit_test_setup_teardown(test_matrix_load, tmpdir_setup, tmpdir_teardown),

@@ -233,6 +233,30 @@ static void test_udp_recv_takes_few_slots_while_they_are_long(void **state)
     }
 }
 
+/* Datagrams of several senders are handed on together; each says from where it came. */
+static void test_udp_recv_knows_who_sent_what(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(all_io); i++) {
+        struct udp_pair *p = udp_pair_new(AF_INET, VLY_IO_BASIC, all_io[i]);
+        struct vly_udp *other = test_udp_open(AF_INET, VLY_IO_BASIC, 0);
+        struct vly_addr other_addr = test_udp_address(other);
+
+        udp_pair_fill(p, 100, 100);
+        for (unsigned k = 0; k < 6; k++) {
+            size_t done = 0;
+
+            assert_int_equal(vly_udp_send(k % 2 == 0 ? p->tx : other, &p->batch, &done), 0);
+        }
+        udp_pair_receive(p, 6);
+        for (unsigned k = 0; k < 6; k++)
+            assert_memory_equal(&p->got[k].from, k % 2 == 0 ? &p->tx_addr : &other_addr,
+                                sizeof(other_addr));
+        vly_udp_close(other);
+        udp_pair_free(p);
+    }
+}
+
 static void test_udp_empty_datagrams_are_passed_over(void **state)
 {
     struct udp_pair *p = udp_pair_new(AF_INET, VLY_IO_BASIC, VLY_IO_GSO);
@@ -363,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_udp_drops_are_counted),
         cmocka_unit_test(test_udp_recv_says_when_the_socket_is_drained),
         cmocka_unit_test(test_udp_recv_takes_few_slots_while_they_are_long),
+        cmocka_unit_test(test_udp_recv_knows_who_sent_what),
         cmocka_unit_test(test_udp_empty_datagrams_are_passed_over),
         cmocka_unit_test(test_udp_recv_takes_icmp_away),
         cmocka_unit_test(test_udp_open_says_what_is_wrong),

@@ -168,7 +168,7 @@ static const char *explain(const struct vly_serve_view *v, const char *why)
 {
     if (strcmp(why, vly_close_code_text(VLY_CLOSE_SUITE)) == 0)
         return v->plain ? "it encrypts, but this server was started with --plain"
-                        : "it uses --plain, or no cipher that is allowed here";
+                        : "it uses --plain, or no cipher that --suite allows here";
     if (strcmp(why, vly_close_code_text(VLY_CLOSE_METHOD)) == 0)
         return v->shared_key ? "it does not use --key as this server does"
                              : "it uses --key, but this server was started without";

@@ -88,8 +88,8 @@ void vly_client_record_close(struct vly_file_client *c, int err, uint64_t code, 
                           name);
     else if (err == VLY_E_SUITE)
         vly_client_record(c, err,
-                          "%s has no kind of encryption in common with this end; was it started "
-                          "with --plain? Restart it without",
+                          "%s takes none of the ciphers of this end: --suite, at either end, "
+                          "allows others; was it started with --plain? Restart it without",
                           name);
     else if (err == VLY_E_AUTH)
         record_no_proof(c, reason);

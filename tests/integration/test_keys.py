@@ -331,6 +331,21 @@ class PlainTcp(Plain):
     carrier = ("--tcp",)
 
 
+class Suites(Keys):
+    """Ends that allow no cipher in common: both name the option that says so."""
+
+    def test_none_in_common(self):
+        server = self.serve("--suite", "aes-256-gcm")
+        line = self.get_fails(REFUSED, server, "--accept-new", "--suite", "chacha20-poly1305")
+        self.assertIn("--suite", line)
+        self.assertIn("--suite", self.turned_away(server))
+        self.get(server, "--accept-new", "--suite", "chacha20-poly1305,aes-256-gcm")
+
+
+class SuitesTcp(Suites):
+    carrier = ("--tcp",)
+
+
 class HostKey(Keys):
     def test_made_once(self):
         key = self.serve().listening["key"]

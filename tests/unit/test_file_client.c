@@ -355,6 +355,7 @@ static void test_client_nobody_answers(void **state)
     } cases[] = {{VLY_E_NO_ANSWER, "no answer from host within 10.0 s"},
                  {VLY_E_LOST, "was lost"},
                  {VLY_E_SUITE, "--plain"},
+                 {VLY_E_SUITE, "--suite"},
                  {VLY_E_BUSY, "host"},
                  {VLY_E_VERSION, "another version"}};
 

@@ -173,7 +173,8 @@ static void home_leave(struct bench_job *job)
     home_before = NULL;
 }
 
-static void add_transport(const struct bench_job *job, struct bench_argv *argv)
+/* What sets the pace is for the end that sends. */
+static void add_transport(const struct bench_job *job, bool sends, struct bench_argv *argv)
 {
     const struct bench_row *row = job->row;
 
@@ -188,11 +189,12 @@ static void add_transport(const struct bench_job *job, struct bench_argv *argv)
         add_text(argv, "--tcp-cc", row->cc);
         return;
     }
-    add_text(argv, "--cc", row->cc);
+    if (sends || strcmp(row->cc, "fixed") != 0)
+        add_text(argv, "--cc", row->cc);
     add_text(argv, "--io", row->io);
     if (row->mss_bytes != 0)
         add_number(argv, "--mss", row->mss_bytes, "");
-    if (row->rate_bytes_per_s != 0)
+    if (sends && row->rate_bytes_per_s != 0)
         add_number(argv, "--rate", row->rate_bytes_per_s, "B");
 }
 
@@ -205,7 +207,7 @@ static void file_server(const struct bench_job *job, struct bench_argv *argv)
     add_number(argv, "--port", 0, "");
     if (!job->row->reverse)
         bench_argv_add(argv, "--writable");
-    add_transport(job, argv);
+    add_transport(job, job->row->reverse, argv);
 }
 
 static void file_client(const struct bench_job *job, struct bench_argv *argv)
@@ -221,7 +223,7 @@ static void file_client(const struct bench_job *job, struct bench_argv *argv)
     }
     if (!is_plain(job->row)) /* the server made its key in the same directory */
         bench_argv_add(argv, "--accept-new");
-    add_transport(job, argv);
+    add_transport(job, !job->row->reverse, argv);
 }
 
 static uint64_t count_of(const json_t *object, const char *key)
@@ -266,13 +268,11 @@ static int file_result(const struct bench_job *job, struct bench_sample *out)
 {
     json_t *client = event_find(job->client, "done");
     json_t *server = event_find(job->server, "disconnect");
+    json_t *sender = job->row->reverse ? server : client;
     bool told = client != NULL;
 
-    if (job->row->reverse)
-        stats_read(server, client, out);
-    else
-        stats_read(client, server, out);
-    names_read(job->row, client, out);
+    stats_read(sender, sender == client ? server : client, out);
+    names_read(job->row, sender != NULL ? sender : client, out);
     json_decref(client);
     json_decref(server);
     if (told)

@@ -149,7 +149,9 @@ static const struct vly_opt net_opts[] = {
     {"timeout", 0, VLY_OPT_DURATION, NET(timeout_ns), "TIME",
      "give up after so long without an answer (default: 10s)", VLY_MS(100), VLY_S(86400)},
     {"rate", 0, VLY_OPT_RATE, NET(rate_bytes_per_s), "RATE",
-     "send no faster than this, e.g. 100Mbit or 10MB (default: no limit)", 1000, 0},
+     "serve and put: send no faster than this, e.g. 100Mbit or 10MB (default: no limit); it is the "
+     "server that limits a download",
+     1000, 0},
     {"cc", 0, VLY_OPT_CHOICE, NET(cc), "cubic|reno|fixed",
      "congestion control of what this side sends; fixed needs --rate (default: cubic)", 0, 0},
     {"io", 0, VLY_OPT_CHOICE, NET(io), "auto|gso|mmsg|basic",
@@ -200,6 +202,18 @@ int vly_net_check(const struct vly_cli *cli, const struct vly_net_args *net)
     if (net->cc != NULL && strcmp(net->cc, "fixed") == 0 && net->rate_bytes_per_s == 0)
         return vly_cli_usage(cli, "--cc fixed needs --rate");
     return 0;
+}
+
+int vly_net_check_receiver(const struct vly_cli *cli, const struct vly_net_args *net)
+{
+    bool is_fixed = net->cc != NULL && strcmp(net->cc, "fixed") == 0;
+
+    if (net->rate_bytes_per_s > 0 || is_fixed)
+        return vly_cli_usage(cli,
+                             "%s limits who sends, which is the server here: give it to "
+                             "'volley serve'",
+                             net->rate_bytes_per_s > 0 ? "--rate" : "--cc fixed");
+    return vly_net_check(cli, net);
 }
 
 void vly_net_fill(struct vly_transport_options *out, const struct vly_net_args *net)

@@ -70,6 +70,8 @@ bool vly_cli_wants_json(int argc, char *const *argv);
 
 /* Refuses what contradicts itself. Returns 0 or an exit code. */
 VLY_MUST_USE int vly_net_check(const struct vly_cli *cli, const struct vly_net_args *net);
+/* The same for a command whose server does the sending: a rate given here would limit nothing. */
+VLY_MUST_USE int vly_net_check_receiver(const struct vly_cli *cli, const struct vly_net_args *net);
 void vly_net_fill(struct vly_transport_options *out, const struct vly_net_args *net);
 
 /* ---- the commands; argv[0] is the command's name. They return an exit code. ---- */

@@ -63,7 +63,7 @@ static int run(const struct vly_cli *cli, const struct get_args *args, char *con
         return vly_cli_fail(cli, VLY_E_NOMEM, "out of memory");
     code = operands_parse(cli, operands, n, &server, paths);
     if (code == 0)
-        code = vly_net_check(cli, &args->net);
+        code = vly_net_check_receiver(cli, &args->net);
     if (code == 0)
         code = vly_client_run(&(struct vly_client_job){
             .cli = *cli,

@@ -107,7 +107,7 @@ int vly_cmd_ls(int argc, char **argv)
         return vly_cli_usage(&cli, "needs one operand: HOST[:PORT][/DIR]");
     if (vly_addr_parse(argv[first], &server, &why) != 0)
         return vly_cli_usage(&cli, "%s: %s", vly_shown(argv[first]).text, why);
-    code = vly_net_check(&cli, &args.net);
+    code = vly_net_check_receiver(&cli, &args.net);
     if (code != 0)
         return code;
     return vly_client_run(&(struct vly_client_job){

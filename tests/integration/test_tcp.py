@@ -118,7 +118,7 @@ class Carriers(Case):
         for args in (["--io", "gso"], ["--cc", "reno"], ["--mss", "1200"], ["--rate", "1MB"],
                      ["--udp"], ["--tcp-cc", "nonesuch"]):
             with self.subTest(args):
-                self.run_fails(USAGE, "ls", "127.0.0.1:1", "--tcp", *args)
+                self.run_fails(USAGE, "put", self.got, "127.0.0.1:1", "--tcp", *args)
         self.run_fails(USAGE, "ls", "127.0.0.1:1", "--tcp-cc", "reno")
 
     def test_a_stranger_answers(self):

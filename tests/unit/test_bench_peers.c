@@ -138,9 +138,18 @@ static void test_arguments_with_files(void **state)
           .mss_bytes = 9000,
           .rate_bytes_per_s = 7},
          "volley serve /w/target --listen 10.77.0.2 --port 0 --writable --plain --json --quiet "
-         "--cc reno --io basic --mss 9000 --rate 7B",
+         "--cc reno --io basic --mss 9000",
          "volley put /w/source/data 10.77.0.2:4321 --plain --json --quiet --cc reno --io basic "
          "--mss 9000 --rate 7B"},
+        /* the pace is the sender's affair */
+        {{.protocol = "volley-plain",
+          .kind = BENCH_FILE,
+          .cc = "fixed",
+          .rate_bytes_per_s = 7,
+          .reverse = true},
+         "volley serve /w/source --listen 10.77.0.2 --port 0 --plain --json --quiet --cc fixed "
+         "--rate 7B",
+         "volley get 10.77.0.2:4321/data --output /w/target/data --plain --json --quiet"},
         {{.protocol = "tcp", .kind = BENCH_FILE, .cc = "cubic", .reverse = true},
          "volley serve /w/source --listen 10.77.0.2 --port 0 --plain --json --quiet --tcp "
          "--tcp-cc cubic",

@@ -213,7 +213,10 @@ static int say_failure(struct run *run, const struct vly_failure *why)
     int signum = run->signals.first;
 
     if (signum != 0 && why->err == VLY_E_CANCELLED) {
-        (void)vly_cli_fail(cli, why->err, "interrupted: what was not finished is dropped");
+        (void)vly_cli_fail(cli, why->err,
+                           run->job->verb == VLY_LIST
+                               ? "interrupted"
+                               : "interrupted: what was not finished is dropped");
         return VLY_EXIT_SIGNAL + signum;
     }
     return vly_cli_fail(cli, why->err, "%s", why->text);

@@ -59,6 +59,15 @@ static struct winsize terminal_size(void)
     return size;
 }
 
+/* How wide a row may be. Right of it there is room for the cursor and for the ^C that the terminal
+ * shows: wrapped, that would move the rows up and out of reach of what erases them. */
+static size_t terminal_columns(void)
+{
+    size_t columns = terminal_size().ws_col;
+
+    return columns > 6 ? columns - 3 : 3; /* as put_label needs */
+}
+
 static bool is_set(const char *name)
 {
     const char *value = getenv(name);
@@ -233,7 +242,7 @@ static void frame_write(const struct frame *f)
 void vly_progress_draw(struct vly_progress *p, const struct vly_progress_row *rows, size_t n)
 {
     static struct frame f;
-    size_t columns = terminal_size().ws_col;
+    size_t columns = terminal_columns();
 
     if (!p->on)
         return;
@@ -241,7 +250,7 @@ void vly_progress_draw(struct vly_progress *p, const struct vly_progress_row *ro
     put_erase(&f, p);
     for (size_t i = 0; i < n; i++) {
         put(&f, "%s", i > 0 ? "\n" : "");
-        put_row(&f, p, &rows[i], columns - 1);
+        put_row(&f, p, &rows[i], columns);
     }
     p->rows = n;
     frame_write(&f);
@@ -250,7 +259,7 @@ void vly_progress_draw(struct vly_progress *p, const struct vly_progress_row *ro
 void vly_progress_line(struct vly_progress *p, const char *text)
 {
     static struct frame f;
-    size_t columns = terminal_size().ws_col - 1u, wanted = text_columns(text);
+    size_t columns = terminal_columns(), wanted = text_columns(text);
 
     if (!p->on)
         return;

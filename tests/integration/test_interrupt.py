@@ -77,15 +77,20 @@ class Interrupt(Case):
     def test_waiting_client(self):
         server = self.serve()
         server.signal(signal.SIGSTOP)
-        client = self.start("get", f"{server.at}/a", "-o", self.got, *self.protection, "-v")
         self.addCleanup(server.signal, signal.SIGKILL)
+        self.interrupt_waiting("get", f"{server.at}/a", "-o", self.got)
+        self.assert_nothing_in(self.got)
+        self.assertEqual(self.interrupt_waiting("ls", server.at), ["volley ls: interrupted"])
+
+    def interrupt_waiting(self, *args):
+        client = self.start(*args, *self.protection)
         # Its socket is open when it has read the name of its peer: /proc tells, without a sleep.
         end = time.monotonic() + SOON_S
         while not self.is_listening_for_signals(client) and time.monotonic() < end:
             pass
         client.signal(signal.SIGINT)
         self.assertEqual(client.wait(SOON_S), 130, client.errors)
-        self.assert_nothing_in(self.got)
+        return client.errors
 
     @staticmethod
     def is_listening_for_signals(client):

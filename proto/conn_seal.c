@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define APART_MIN_BYTES 8192u /* less is copied: three parts cost the kernel more than one */
-#define KEEP_OLD_PTOS 3u /* for how long packets under the old keys are read after an update */
+#define KEEP_OLD_PTOS 3u      /* for how long packets under the old keys are read after an update */
 
 int vly_conn_make_keys(struct vly_conn *c)
 {
@@ -94,8 +94,8 @@ void vly_conn_seal_batch(struct vly_conn *c, struct vly_batch *b)
 {
     struct vly_aead_job *job = &c->sh->jobs[0];
 
-    if (c->sh->takes_apart && c->suite == c->sh->crypto->plain && b->n == 1 &&
-        c->sh->jobs_n == 1 && job->more.len >= APART_MIN_BYTES) {
+    if (c->sh->takes_apart && c->suite == c->sh->crypto->plain && b->n == 1 && c->sh->jobs_n == 1 &&
+        job->more.len >= APART_MIN_BYTES) {
         job->apart = true;
         b->apart = job->more;
     }

@@ -11,9 +11,9 @@
 #include <string.h>
 
 #define PACKET_ITEMS_MAX 32u
-#define LENT_MIN_BYTES 256u   /* less is copied: two parts cost the cipher more than one */
-#define STREAM_PIECE_MIN 32u  /* a shorter piece waits for the next packet, unless it is all */
-#define PROBE_LOOK_PKTS 64u   /* how far the second probe looks for something else to repeat */
+#define LENT_MIN_BYTES 256u  /* less is copied: two parts cost the cipher more than one */
+#define STREAM_PIECE_MIN 32u /* a shorter piece waits for the next packet, unless it is all */
+#define PROBE_LOOK_PKTS 64u  /* how far the second probe looks for something else to repeat */
 /* Packet numbers kept for one more batch and for ending the connection. */
 #define NUMBERS_LEFT_MIN (2u * VLY_BATCH_PKTS)
 

@@ -32,6 +32,7 @@ static void bench_init(struct bench *b, uint64_t seed, uint64_t fail_at)
     b->sh.alloc = &b->alloc.alloc;
     b->sh.crypto = &b->crypto;
     b->sh.config = (struct vly_conn_config){.cc = &vly_cc_cubic_ops,
+                                            .ack_every_pkts = VLY_ACK_EVERY_MAX,
                                             .max_datagram_bytes = 1472,
                                             .window_bytes = 1000,
                                             .window_max_bytes = 1000,

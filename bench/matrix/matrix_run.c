@@ -12,9 +12,7 @@
 #include <string.h>
 
 #define PROGRESS_BYTES 1024
-#define STEAL_REST_NS                                                           \
-    VLY_S(2) /* before a disturbed run is made again: the neighbour may be done \
-              */
+#define STEAL_REST_NS VLY_S(2) /* before a disturbed run is made again */
 
 /* The rows [begin, end) of the matrix and the document. */
 struct group {

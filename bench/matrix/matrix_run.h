@@ -4,9 +4,9 @@
  *
  * Rows of a group (same link, kind and size) are interleaved: A B C, C B A, A B C, ... Every run
  * has a lab of its own, with the seed of its round. One that the machine's host disturbed is made
- * again in its place (bench/matrix/steal.h). Rounds end when
- * each ratio to the reference is known well enough, or at the matrix's most. The document is saved
- * after every run, so that a run that was interrupted goes on where it stopped.
+ * again in its place (bench/matrix/steal.h). Rounds end when each ratio to the reference is known
+ * well enough, or at the matrix's most. The document is saved after every run, so that a run that
+ * was interrupted goes on where it stopped.
  */
 #ifndef BENCH_MATRIX_RUN_H
 #define BENCH_MATRIX_RUN_H

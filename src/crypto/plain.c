@@ -9,16 +9,16 @@
 #include <isa-l/crc.h>
 #include <string.h>
 
-uint32_t vly_crc32c(const void *data, size_t len)
-{
-    /* The library wants no more than an int's worth, reads only, and leaves the final XOR to us. */
-    return ~crc32_iscsi((unsigned char *)data, (int)len, UINT32_MAX);
-}
-
-/* More of what `crc` is the sum of, without the final XOR. */
+/* More of what `crc` is the sum of. The library wants no more than an int's worth, reads only, and
+ * leaves the final XOR to us. */
 static uint32_t go_on(uint32_t crc, const void *data, size_t len)
 {
     return crc32_iscsi((unsigned char *)data, (int)len, crc);
+}
+
+uint32_t vly_crc32c(const void *data, size_t len)
+{
+    return ~go_on(UINT32_MAX, data, len);
 }
 
 /* The sum of head and text, as it stands in the tag. A packet's text follows its head: one call. */

@@ -193,9 +193,7 @@ static bool flush(struct vly_driver *d)
 }
 
 /* Answers without a connection are no part of the share: they are short, there are no more of them
- * than slots, and one read may bring as many. What stayed would take the slots of those who come
- * next.
- */
+ * than slots, and one read may bring as many. What stayed would take the next ones' slots. */
 static void send_all(struct vly_driver *d)
 {
     if (d->batch_kept && !flush(d))

@@ -4,8 +4,8 @@
  * On a fast path the next datagrams come within microseconds, and to wake a sleeping receiver costs
  * the sender more than the receiver's wait. It is made only where there is a processor to spare,
  * and as long as it mostly pays: a wait in vain costs four that were not, and after enough of those
- * only one idle turn in 64 tries again. Ends that encrypt do not wait: where two processors are
- * threads of one, that takes more from the peer's cipher than it gives (bench/RESULTS.md).
+ * only one idle turn in 64 tries again. Ends that encrypt do not wait: measured, they are slower
+ * when they do (bench/RESULTS.md).
  */
 #ifndef VLY_NET_SPIN_H
 #define VLY_NET_SPIN_H

@@ -91,6 +91,9 @@ static void on_datagram(struct udp_pair *p, const struct vly_datagram *d)
 
 void udp_pair_on_datagrams(void *ctx, const struct vly_datagram *d, size_t n)
 {
+    struct udp_pair *p = ctx;
+
+    p->n_handed++;
     for (size_t i = 0; i < n; i++)
         on_datagram(ctx, &d[i]);
 }

@@ -23,7 +23,7 @@ struct udp_pair {
     struct vly_addr tx_addr, rx_addr;
     struct vly_batch batch; /* to rx */
     struct received got[RECEIVED_MAX];
-    size_t n_got;
+    size_t n_got, n_handed; /* datagrams, and how often some were handed on */
 };
 
 /* 127.0.0.1 or ::1, port 0. */

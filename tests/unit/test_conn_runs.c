@@ -236,6 +236,29 @@ static void test_conn_runs_keep_the_pace(void **state)
     pair_free(p);
 }
 
+/* A timer is late; what accrued meanwhile does not make a second, short batch. */
+static void test_conn_runs_paced_batches_are_full(void **state)
+{
+    const struct vly_conn_config paced = {.cc = &vly_cc_fixed_ops, .rate_bytes_per_s = 125000000};
+    struct pair *p = pair_connected(&paced, NULL);
+    uint64_t id = pair_open(p, PAIR_CLIENT);
+    unsigned full = 0;
+
+    (void)state;
+    pair_write(p, PAIR_CLIENT, id, 200000, false);
+    pair_run(p, VLY_S(1)); /* the credit is whole, and the window open */
+    pair_write(p, PAIR_CLIENT, id, 400000, true);
+    for (unsigned i = 0; i < 4; i++) {
+        size_t before = client(p)->out_n;
+
+        full += pair_flush(p, PAIR_CLIENT) - before == VLY_BATCH_BYTES / 1472;
+        p->now_ns = vly_endpoint_deadline(client(p)->ep) + VLY_US(20);
+        vly_endpoint_on_deadline(client(p)->ep, p->now_ns);
+    }
+    assert_int_equal(full, 4);
+    pair_free(p);
+}
+
 /* ---- in: twins, of which one gets datagrams one by one, the other all at once ---- */
 
 #define TWIN_CONNS 3u
@@ -558,6 +581,7 @@ int main(void)
         cmocka_unit_test(test_conn_runs_are_what_single_packets_would_be),
         cmocka_unit_test(test_conn_runs_end_where_credit_does),
         cmocka_unit_test(test_conn_runs_keep_the_pace),
+        cmocka_unit_test(test_conn_runs_paced_batches_are_full),
         cmocka_unit_test(test_conn_runs_received_as_one_by_one),
         cmocka_unit_test(test_conn_runs_numbers_beyond_all_are_dropped),
         cmocka_unit_test(test_conn_runs_one_number_twice_counts_once),

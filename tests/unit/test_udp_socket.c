@@ -189,6 +189,7 @@ static void test_udp_recv_says_when_the_socket_is_drained(void **state)
         }
         assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagrams, p), VLY_E_AGAIN);
         assert_int_equal(p->n_got, cases[i].at_first);
+        assert_int_equal(p->n_handed, 1); /* what belongs together can be opened together */
         assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagrams, p), VLY_E_AGAIN);
         assert_int_equal(p->n_got, cases[i].then);
         assert_int_equal(vly_udp_recv(p->rx, udp_pair_on_datagrams, p), 0);

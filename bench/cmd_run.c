@@ -69,7 +69,7 @@ static const struct vly_opt net_opts[] = {
      "bytes of a write and of a read (default: 128KiB)", 1, BENCH_BLOCK_MAX},
     {"mss", 0, VLY_OPT_NUMBER, RUN(mss_bytes), "BYTES",
      "TCP's segment, or the datagram (default: the path's)", 64, BENCH_DATAGRAM_MAX},
-    {"io", 0, VLY_OPT_CHOICE, RUN(io), "auto|gso|mmsg|basic",
+    {"io", 0, VLY_OPT_CHOICE, RUN(io), "auto|splice|gso|mmsg|basic",
      "how datagrams are handed to the kernel (default: auto)", 0, 0},
     {"no-spin", 0, VLY_OPT_FLAG, RUN(no_spin), NULL,
      "volley-plain: sleep at once when nothing comes, at both ends", 0, 0},

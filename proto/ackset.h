@@ -34,7 +34,7 @@ struct vly_ackset {
 };
 
 #define VLY_ACK_EVERY_MIN 2
-#define VLY_ACK_EVERY_MAX 64
+#define VLY_ACK_EVERY_MAX 128
 #define VLY_ACK_EVERY_BYTES (256u << 10)
 
 void vly_ackset_init(struct vly_ackset *set);

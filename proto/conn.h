@@ -33,7 +33,7 @@ struct vly_conn_config {
     uint64_t handshake_timeout_ns;  /* 10 s */
     uint64_t answer_timeout_ns;     /* unanswered packets for so long: LOST; 10 s */
     uint64_t max_ack_delay_ns;      /* 5 ms */
-    uint32_t ack_every_pkts;        /* at most so many wait for an ACK (SPEC 5.1), 1 to 64: 64 */
+    uint32_t ack_every_pkts;        /* at most so many wait for an ACK (SPEC 5.1), 1 to 128: 128 */
     const char *application;        /* "volley-file/1"; at most 32 bytes, borrowed */
     uint64_t first_pn;              /* tests only: first packet number */
     uint64_t key_update_pkts;       /* tests only: VLY_KEY_UPDATE_PKTS */

@@ -73,10 +73,10 @@ static void close_reply(struct vly_conn *c, uint64_t now_ns)
     if (vly_conn_begin_packet(c, &header) != 0)
         return;
     (void)vly_sentlog_append(&c->log, VLY_SENT_UNCOUNTED, now_ns, 0);
-    w = vly_wr_init(reply->data, sizeof(reply->data));
+    w = vly_wr_init(reply->data, sizeof(reply->data) - VLY_TAG_BYTES);
     vly_data_header_encode(&w, &header);
     vly_conn_write_close(c, &w);
-    vly_conn_seal_later(c, header.pn, &w, (struct vly_span){0});
+    vly_conn_seal_later(c, header.pn, &w, (struct vly_span){0}, reply->data);
     vly_conn_seal(c);
     reply->to = c->peer;
     reply->len = vly_wr_len(&w);

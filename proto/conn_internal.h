@@ -340,10 +340,13 @@ VLY_MUST_USE int vly_conn_make_keys(struct vly_conn *c);
 bool vly_conn_note_peer_key(struct vly_conn *c);
 /* To be called before packet h->pn is built: its key phase. Returns what vly_send_keys_for does. */
 VLY_MUST_USE int vly_conn_begin_packet(struct vly_conn *c, struct vly_data_header *h);
+/* Where the DATA packet is built that is to stand at `at` of a batch: `bytes` with its tag. */
+struct vly_wr vly_conn_clear(struct vly_conn *c, size_t at, size_t bytes);
 /* A DATA packet that ends at `w`, header and all, is complete: counts it and leaves room for its
- * tag. It stays in clear until vly_conn_seal, and its last `lent.len` bytes stay unwritten: they
- * are taken from `lent`, which must not change before. */
-void vly_conn_seal_later(struct vly_conn *c, uint64_t pn, struct vly_wr *w, struct vly_span lent);
+ * tag. vly_conn_seal writes it to `out`, which may be where it stands; until then its last
+ * `lent.len` bytes stay unwritten: they are taken from `lent`, which must not change before. */
+void vly_conn_seal_later(struct vly_conn *c, uint64_t pn, struct vly_wr *w, struct vly_span lent,
+                         uint8_t *out);
 /* Seals all of those, in one call. */
 void vly_conn_seal(struct vly_conn *c);
 /* The same for a batch that is about to go, of which the engine's user may take a part from where

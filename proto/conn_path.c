@@ -166,7 +166,7 @@ bool vly_conn_path_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns
 {
     struct vly_path *p = &c->path;
     struct vly_data_header header = {.cid = c->peer_cid, .pn = c->log.next};
-    struct vly_wr w = vly_wr_init(b->data, CHALLENGE_BYTES - VLY_TAG_BYTES);
+    struct vly_wr w = vly_conn_clear(c, 0, CHALLENGE_BYTES);
 
     if (vly_conn_path_deadline_ns(c) > now_ns)
         return false;
@@ -178,7 +178,7 @@ bool vly_conn_path_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns
     vly_data_header_encode(&w, &header);
     vly_frame_path_encode(&w, VLY_FRAME_PATH_CHALLENGE, p->challenge);
     c->stats.frames_sent[VLY_FRAME_PATH_CHALLENGE]++;
-    vly_conn_seal_later(c, header.pn, &w, (struct vly_span){0});
+    vly_conn_seal_later(c, header.pn, &w, (struct vly_span){0}, b->data);
     vly_conn_seal(c);
     p->sent_bytes += vly_wr_len(&w);
     b->to = p->addr;

@@ -102,7 +102,7 @@ bool vly_conn_pmtud_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_n
     if (bytes == 0 || !begin_packet(c, &header))
         return false;
     (void)vly_sentlog_append(&c->log, VLY_SENT_PROBE, now_ns, bytes);
-    w = vly_wr_init(b->data, bytes - VLY_TAG_BYTES);
+    w = vly_conn_clear(c, 0, bytes);
     vly_data_header_encode(&w, &header);
     vly_frame_ping_encode(&w);
     room = vly_wr_room(&w);
@@ -110,7 +110,7 @@ bool vly_conn_pmtud_send(struct vly_conn *c, struct vly_batch *b, uint64_t now_n
     w.pos += room;
     c->stats.frames_sent[VLY_FRAME_PING]++;
     c->stats.frames_sent[VLY_FRAME_PADDING] += room; /* one byte each */
-    vly_conn_seal_later(c, header.pn, &w, (struct vly_span){0});
+    vly_conn_seal_later(c, header.pn, &w, (struct vly_span){0}, b->data);
     vly_conn_seal(c);
     b->n = 1;
     b->len = b->segment_bytes = vly_wr_len(&w);

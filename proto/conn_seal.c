@@ -1,8 +1,10 @@
 /*
  * conn_seal - a connection's keys, and its packets protected and opened with them. SPEC 2.12.
  *
- * A batch is built in clear and sealed with one call, so that a backend can work on many packets at
- * once. What waits to be sealed stands in `vly_shared.jobs`, only while a connection sends.
+ * The packets of a batch are built in clear, in vly_shared.clear, and sealed with one call, so that
+ * a backend can work on many at once. What waits to be sealed stands in `vly_shared.jobs`, only
+ * while a connection sends. Invariant: a batch never holds clear text that is to be sealed: the
+ * kernel may still be reading what its memory held before (vly_endpoint_has_settled).
  */
 #include "conn_internal.h"
 
@@ -61,19 +63,25 @@ int vly_conn_begin_packet(struct vly_conn *c, struct vly_data_header *h)
     return vly_send_keys_for(c->send_keys, h->pn, &h->key_phase);
 }
 
-void vly_conn_seal_later(struct vly_conn *c, uint64_t pn, struct vly_wr *w, struct vly_span lent)
+struct vly_wr vly_conn_clear(struct vly_conn *c, size_t at, size_t bytes)
+{
+    assert(at + bytes <= sizeof(c->sh->clear));
+    return vly_wr_init(c->sh->clear + at, bytes - VLY_TAG_BYTES);
+}
+
+void vly_conn_seal_later(struct vly_conn *c, uint64_t pn, struct vly_wr *w, struct vly_span lent,
+                         uint8_t *out)
 {
     struct vly_shared *sh = c->sh;
     size_t len = vly_wr_len(w);
-    uint8_t *text = w->start + VLY_DATA_HEADER_BYTES;
 
     assert(sh->jobs_n < VLY_BATCH_PKTS);
     sh->jobs[sh->jobs_n++] = (struct vly_aead_job){.number = pn,
                                                    .head = w->start,
                                                    .head_bytes = VLY_DATA_HEADER_BYTES,
-                                                   .in = text,
+                                                   .in = w->start + VLY_DATA_HEADER_BYTES,
                                                    .len = len - VLY_DATA_HEADER_BYTES - lent.len,
-                                                   .out = text,
+                                                   .out = out + VLY_DATA_HEADER_BYTES,
                                                    .more = lent};
     w->pos += VLY_TAG_BYTES;
     c->stats.packets_sent++;
@@ -84,6 +92,9 @@ void vly_conn_seal(struct vly_conn *c)
 {
     struct vly_shared *sh = c->sh;
 
+    /* Not at once: what was written piece by piece a moment ago is slow to read as a whole. */
+    for (struct vly_aead_job *job = sh->jobs; job < sh->jobs + sh->jobs_n; job++)
+        memmove(job->out - VLY_DATA_HEADER_BYTES, job->head, VLY_DATA_HEADER_BYTES);
     if (sh->jobs_n > 0)
         vly_send_keys_seal(c->send_keys, sh->jobs, sh->jobs_n);
     sh->jobs_n = 0;

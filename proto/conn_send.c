@@ -433,8 +433,8 @@ static bool packet_begin(struct vly_conn *c, uint64_t now_ns, struct vly_data_he
     return err == 0;
 }
 
-/* Builds one packet of at most `cap` bytes; returns its size, 0 when there is nothing to say. */
-static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool may_count,
+/* Builds the next packet of the batch; returns its size, 0 when there is nothing to say. */
+static size_t packet_build(struct vly_conn *c, struct vly_batch *batch, bool may_count,
                            struct build *b)
 {
     bool ack_written, answered, floor_written = false;
@@ -447,7 +447,7 @@ static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool 
         maybe_skip(c, b->now_ns);
     if (!packet_begin(c, b->now_ns, &header))
         return 0;
-    b->w = vly_wr_init(buf, cap - VLY_TAG_BYTES);
+    b->w = vly_conn_clear(c, batch->len, c->datagram_bytes);
     vly_data_header_encode(&b->w, &header);
     ack_written = write_ack(c, b);
     answered = write_path_response(c, b);
@@ -469,7 +469,7 @@ static size_t packet_build(struct vly_conn *c, uint8_t *buf, uint32_t cap, bool 
     }
     if (b->lent.len > 0 && b->lent_to + b->lent.len != b->w.pos)
         lent_copy(b); /* something follows it */
-    vly_conn_seal_later(c, header.pn, &b->w, b->lent);
+    vly_conn_seal_later(c, header.pn, &b->w, b->lent, batch->data + batch->len);
     packet_record(c, b, (uint32_t)vly_wr_len(&b->w));
     return vly_wr_len(&b->w);
 }
@@ -560,7 +560,7 @@ static bool send_data(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
             continue;
         }
         if (may_count || ack_due || c->path_response_pending)
-            len = packet_build(c, b->data + b->len, c->datagram_bytes, may_count, &build);
+            len = packet_build(c, b, may_count, &build);
         if (build.counted)
             blocked_end(c, now_ns);
         if (len == 0) {
@@ -636,7 +636,7 @@ static bool send_accept(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns
 /* SPEC 7: at once, and 50, 100 and 200 ms later. */
 static bool send_close(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
 {
-    struct vly_wr w = vly_wr_init(b->data, c->datagram_bytes - VLY_TAG_BYTES);
+    struct vly_wr w = vly_conn_clear(c, 0, c->datagram_bytes);
     struct vly_data_header header = {.cid = c->peer_cid, .pn = c->log.next};
 
     if (!c->close_pending)
@@ -648,7 +648,7 @@ static bool send_close(struct vly_conn *c, struct vly_batch *b, uint64_t now_ns)
     (void)vly_sentlog_append(&c->log, VLY_SENT_UNCOUNTED, now_ns, 0);
     vly_data_header_encode(&w, &header);
     vly_conn_write_close(c, &w);
-    vly_conn_seal_later(c, header.pn, &w, (struct vly_span){0});
+    vly_conn_seal_later(c, header.pn, &w, (struct vly_span){0}, b->data);
     vly_conn_seal(c);
     batch_add(b, vly_wr_len(&w), 1);
     if (c->close_due_ns == VLY_NEVER && c->close_sent < 3)

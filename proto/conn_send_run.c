@@ -86,17 +86,18 @@ static uint64_t free_numbers(const struct vly_conn *c)
     return vly_min_u64(vly_min_u64(skip, floor), vly_min_u64(key, vly_sentlog_room(&c->log)));
 }
 
-/* The slot of a packet: header and frame are written, the data lent to the cipher. */
-static void write_packet(struct vly_conn *c, const struct run *r, uint8_t *slot)
+/* The packet that is to stand at `at` of the batch: header and frame are written, the data lent to
+ * the cipher. */
+static void write_packet(struct vly_conn *c, const struct run *r, struct vly_batch *b, size_t at)
 {
-    struct vly_wr w = vly_wr_init(slot, c->datagram_bytes - VLY_TAG_BYTES);
+    struct vly_wr w = vly_conn_clear(c, at, c->datagram_bytes);
     struct vly_span lent;
 
     vly_data_header_encode(&w, &r->header);
     vly_frame_stream_header_encode(&w, r->stream->id, r->offset, r->payload_bytes, false);
     lent = vly_sendbuf_read(&r->stream->send, r->offset, r->payload_bytes, w.pos);
     w.pos += r->payload_bytes;
-    vly_conn_seal_later(c, r->header.pn, &w, lent);
+    vly_conn_seal_later(c, r->header.pn, &w, lent, b->data + at);
 }
 
 static void record_packet(struct vly_conn *c, const struct run *r, const struct vly_sent *like)
@@ -161,7 +162,7 @@ unsigned vly_conn_send_run(struct vly_conn *c, struct vly_batch *b, uint64_t now
         .cid = c->peer_cid, .pn = c->log.next, .key_phase = vly_send_keys_phase(c->send_keys)};
     r.offset = r.stream->send.sent_end;
     for (size_t i = 0; i < r.n_pkts; i++) {
-        write_packet(c, &r, b->data + b->len + i * c->datagram_bytes);
+        write_packet(c, &r, b, b->len + i * c->datagram_bytes);
         record_packet(c, &r, &like);
         r.header.pn++;
         r.offset += r.payload_bytes;

@@ -31,9 +31,8 @@ struct vly_aead_job {
     const uint8_t *in; /* seal: `len` bytes of text; open: `len` bytes and VLY_TAG_BYTES of tag */
     size_t len;
     uint8_t *out; /* open: `len` bytes; seal: those and the tag. Is `in` or does not overlap it */
-    /* Seal: the rest of the text, so that nobody has to copy it behind `in`, which is `out` then.
-     * Does not overlap `out`. Sealing may leave all of the text in `len` and none here. */
-    struct vly_span more;
+    struct vly_span more; /* seal: the rest of the text, outside of `out`: none has to copy it
+                           * behind `in` */
     bool apart; /* seal by plain: `more` stays where it is; the tag goes behind its place */
     bool ok;    /* open: the tag verified; when not, `out` holds nothing of worth */
 };

@@ -270,10 +270,12 @@ bool vly_endpoint_send(struct vly_endpoint *ep, struct vly_batch *b, uint64_t no
     verb_begin(ep);
     b->len = b->segment_bytes = b->apart.len = 0;
     b->n = 0;
+    b->end_pn = 0;
     if (send_reply(ep, b))
         return true;
     while ((c = vly_ready_pop(&ep->sh)) != NULL) {
         if (vly_conn_send(c, b, now_ns)) {
+            b->end_pn = c->log.next;
             vly_ready_push(&ep->sh, c); /* at the end of the line: others first */
             return true;
         }
@@ -290,6 +292,13 @@ void vly_endpoint_on_refused(struct vly_endpoint *ep, uint64_t cid, size_t bytes
         return;
     vly_conn_pmtud_refused(c, bytes, now_ns);
     vly_ready_push(&ep->sh, c);
+}
+
+bool vly_endpoint_has_settled(const struct vly_endpoint *ep, uint64_t cid, uint64_t end_pn)
+{
+    const struct vly_conn *c = vly_conntab_find(&ep->conns, cid);
+
+    return c == NULL || c->log.oldest >= end_pn;
 }
 
 uint64_t vly_endpoint_deadline(const struct vly_endpoint *ep)

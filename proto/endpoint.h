@@ -40,15 +40,17 @@ struct vly_datagram {
 };
 
 /* Datagrams to one address: `n` of them in `data`, each `segment_bytes` long, the last one maybe
- * shorter; `len` in all. Of a single one, the bytes before its tag may stand elsewhere: `apart`,
- * borrowed until the engine is entered again, and their place in `data` holds nothing. */
+ * shorter; `len` in all. Nothing in `data` that is to be sealed ever stands there in clear. Of a
+ * single datagram, the bytes before its tag may stand elsewhere: `apart`, borrowed until the engine
+ * is entered again, and their place in `data` holds nothing. */
 struct vly_batch {
     uint8_t data[VLY_BATCH_BYTES];
     size_t len;
     size_t segment_bytes;
     unsigned n;
     struct vly_addr to;
-    uint64_t cid; /* the connection's own id, for vly_endpoint_on_refused; 0: of no connection */
+    uint64_t cid;    /* the connection's own id, for the calls below; 0: of no connection */
+    uint64_t end_pn; /* its packets' numbers are below */
     enum vly_ecn ecn;
     struct vly_span apart; /* empty unless the endpoint was made with takes_apart */
 };
@@ -99,6 +101,10 @@ bool vly_endpoint_send(struct vly_endpoint *ep, struct vly_batch *b, uint64_t no
 /* The host refuses to send datagrams of so many bytes, one of the batch of connection `cid` among
  * them (EMSGSIZE): it is lost, and the connection knows at once that no others get there. */
 void vly_endpoint_on_refused(struct vly_endpoint *ep, uint64_t cid, size_t bytes, uint64_t now_ns);
+/* Whether all packets of connection `cid` below `end_pn` were acknowledged or given up, or there is
+ * no such connection: nobody should need a batch's memory any more that was left to the kernel to
+ * read. What is read too late all the same fails its tag. */
+bool vly_endpoint_has_settled(const struct vly_endpoint *ep, uint64_t cid, uint64_t end_pn);
 uint64_t vly_endpoint_deadline(const struct vly_endpoint *ep);
 void vly_endpoint_on_deadline(struct vly_endpoint *ep, uint64_t now_ns);
 bool vly_endpoint_next_event(struct vly_endpoint *ep, struct vly_event *ev);

@@ -65,6 +65,7 @@ struct vly_shared {
     struct vly_replies replies;
     struct vly_aead_job jobs[VLY_BATCH_PKTS]; /* packets built and not sealed yet, conn_seal.c */
     unsigned jobs_n;
+    uint8_t clear[VLY_BATCH_BYTES]; /* where packets are built, each as far in as in its batch */
     struct vly_conn *ready_head, *ready_tail;
     struct vly_conn *closed_head, *closed_tail; /* CLOSED still to be told */
 };

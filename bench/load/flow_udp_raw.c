@@ -41,8 +41,8 @@ struct udp_conn {
     struct vly_addr peer;
 
     struct vly_batch *batch; /* owned by senders */
-    bool batch_kept;         /* the socket was full: it goes on from batch_done */
-    size_t batch_done;
+    bool batch_kept;         /* the socket was full: it goes on from batch_sent.done */
+    struct vly_udp_progress batch_sent;
     uint64_t next_number;
     uint64_t sent_bytes, limit_bytes;
     bool all_sent;
@@ -109,13 +109,13 @@ static void batch_fill(struct udp_conn *c)
     b->n = 0;
     for (size_t at = 0; at < b->len; at += f->datagram_bytes, b->n++)
         write_number(b->data + at + BENCH_TOKEN_BYTES, c->next_number + b->n);
-    c->batch_done = 0;
+    c->batch_sent = (struct vly_udp_progress){0};
 }
 
 /* Returns false when the socket is full. What the kernel refuses is lost, as on the wire. */
 static bool batch_send(struct udp_conn *c)
 {
-    c->batch_kept = vly_udp_send(c->socket, c->batch, &c->batch_done) == VLY_E_AGAIN;
+    c->batch_kept = vly_udp_send(c->socket, c->batch, &c->batch_sent) == VLY_E_AGAIN;
     if (c->batch_kept)
         return false;
     c->next_number += c->batch->n;
@@ -223,8 +223,8 @@ static void knock(struct udp_conn *c)
     write_number(b->data + BENCH_TOKEN_BYTES, KNOCK);
     b->len = b->segment_bytes = HEADER_BYTES;
     b->n = 1;
-    c->batch_done = 0;
-    err = vly_udp_send(c->socket, b, &c->batch_done);
+    c->batch_sent = (struct vly_udp_progress){0};
+    err = vly_udp_send(c->socket, b, &c->batch_sent);
     (void)err; /* the next knock follows */
     b->segment_bytes = c->flow->datagram_bytes;
 }
@@ -331,6 +331,8 @@ static int open_socket(struct udp_conn *c, struct vly_fault *why)
 
     if (f->setup.request->io[0] != '\0')
         (void)vly_io_parse(f->setup.request->io, &options.io);
+    if (options.io == VLY_IO_AUTO || options.io == VLY_IO_SPLICE)
+        options.io = VLY_IO_GSO; /* its batches are filled again at once: none can be lent */
     if (f->setup.request->window_bytes > INT32_MAX)
         options.buffer_bytes = INT32_MAX;
     if (f->setup.server) {

@@ -6,6 +6,7 @@
  */
 #include "bench/matrix/matrix_internal.h"
 #include "cli/quantity.h"
+#include "proto/ackset.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -286,7 +287,7 @@ static bool set_ack_every(struct bench_matrix_draft *d, const char *value)
 {
     uint64_t pkts;
 
-    if (!number(value, 1, 64, &pkts))
+    if (!number(value, 1, VLY_ACK_EVERY_MAX, &pkts))
         return false;
     d->row.ack_every_pkts = (uint32_t)pkts;
     return true;
@@ -332,7 +333,7 @@ static const struct bench_matrix_key memory_keys[] = {
     {"warmup", "a time such as 1s, at most 1h", NULL, set_warmup},
     {"block", "a size such as 128KiB", "block", set_block},
     {"spin", ON_OFF, "spin", set_spin},
-    {"ack-every", "a number of packets, 1 to 64", "ack", set_ack_every},
+    {"ack-every", "a number of packets, 1 to 128", "ack", set_ack_every},
     {NULL, NULL, NULL, NULL},
 };
 

@@ -149,9 +149,9 @@ struct vly_transport_options {
     const struct vly_security *security; /* not with plain; NULL: the defaults in it. Borrowed
                                             during the call that opens the transport */
     const char *cc;                      /* UDP: "cubic" (default), "reno", "fixed" */
-    const char *io;                      /* UDP: "auto" (default), "gso", "mmsg", "basic" */
+    const char *io;                      /* UDP: "auto" (default), "splice", "gso", "mmsg" or "basic" */
     bool no_spin;                        /* UDP, plain: never wait awake for what is next */
-    uint32_t ack_every_pkts;             /* UDP: an ACK each so many packets at least, 1 to 64,
+    uint32_t ack_every_pkts;             /* UDP: an ACK each so many packets at least, 1 to 128,
                                             which measures what ACKs cost; 0: as SPEC 5.1 */
     uint64_t rate_bytes_per_s;           /* UDP: upper bound; 0: none */
     uint32_t max_datagram_bytes;         /* UDP: --mss, 1200 to 65507; 0: what the path carries */

@@ -154,7 +154,7 @@ static const struct vly_opt net_opts[] = {
      1000, 0},
     {"cc", 0, VLY_OPT_CHOICE, NET(cc), "cubic|reno|fixed",
      "congestion control of what this side sends; fixed needs --rate (default: cubic)", 0, 0},
-    {"io", 0, VLY_OPT_CHOICE, NET(io), "auto|gso|mmsg|basic",
+    {"io", 0, VLY_OPT_CHOICE, NET(io), "auto|splice|gso|mmsg|basic",
      "how datagrams are handed to the kernel (default: auto, the best that works)", 0, 0},
     {"mss", 0, VLY_OPT_NUMBER, NET(mss_bytes), "BYTES",
      "largest datagram to send, 1200 to 65507 (default: what the path carries)", 1200, 65507},

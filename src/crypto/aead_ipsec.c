@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define AES_BLOCK_BYTES 16u
+#define FIRST_BYTES 64u /* more than a first part has that is not text of its own */
 
 /* The library's functions for one length of key. */
 struct gcm_calls {
@@ -28,6 +29,7 @@ struct gcm_keys {
     struct gcm_context_data scratch;
     const struct gcm_calls *calls;
     uint8_t iv[VLY_IV_BYTES];
+    uint8_t first[FIRST_BYTES]; /* of a text in two parts */
 };
 
 struct chacha_keys {
@@ -114,22 +116,27 @@ static void keys_fini(void *keys)
     (void)keys;
 }
 
-/* The cipher is the copy. An update that ends within a block of AES is the slow case, so the first
- * part is filled up to whole blocks. */
+/* The cipher is the copy. An update that ends within a block of AES is the slow case, so a short
+ * first part is filled up to whole blocks. */
 static void gcm_seal_parts(struct gcm_keys *k, const struct vly_aead_job *job,
                            const uint8_t nonce[VLY_IV_BYTES])
 {
+    const uint8_t *first = job->in;
     size_t fill = (AES_BLOCK_BYTES - job->len % AES_BLOCK_BYTES) % AES_BLOCK_BYTES;
     uint8_t *rest; /* where the second part goes */
     size_t rest_bytes;
 
-    if (fill > job->more.len)
-        fill = job->more.len;
+    if (job->len + fill > FIRST_BYTES || fill > job->more.len)
+        fill = 0;
+    if (fill > 0) {
+        memcpy(k->first, job->in, job->len);
+        memcpy(k->first + job->len, job->more.data, fill);
+        first = k->first;
+    }
     rest = job->out + job->len + fill;
     rest_bytes = job->more.len - fill;
-    memcpy(job->out + job->len, job->more.data, fill);
     k->calls->init(&k->schedule, &k->scratch, nonce, job->head, job->head_bytes);
-    k->calls->enc_update(&k->schedule, &k->scratch, job->out, job->out, job->len + fill);
+    k->calls->enc_update(&k->schedule, &k->scratch, job->out, first, job->len + fill);
     k->calls->enc_update(&k->schedule, &k->scratch, rest, job->more.data + fill, rest_bytes);
     k->calls->enc_finalize(&k->schedule, &k->scratch, rest + rest_bytes, VLY_TAG_BYTES);
 }
@@ -170,11 +177,14 @@ static void chacha_seal(void *keys, struct vly_aead_job *jobs, size_t n)
     uint8_t nonce[VLY_IV_BYTES];
 
     for (struct vly_aead_job *job = jobs; job < jobs + n; job++) {
-        vly_job_gather(job);
+        uint8_t *rest = job->out + job->len;
+
         vly_nonce(nonce, k->iv, job->number);
         IMB_CHACHA20_POLY1305_INIT(manager, k->key, &k->scratch, nonce, job->head, job->head_bytes);
         IMB_CHACHA20_POLY1305_ENC_UPDATE(manager, k->key, &k->scratch, job->out, job->in, job->len);
-        IMB_CHACHA20_POLY1305_ENC_FINALIZE(manager, &k->scratch, job->out + job->len,
+        IMB_CHACHA20_POLY1305_ENC_UPDATE(manager, k->key, &k->scratch, rest, job->more.data,
+                                         job->more.len);
+        IMB_CHACHA20_POLY1305_ENC_FINALIZE(manager, &k->scratch, rest + job->more.len,
                                            VLY_TAG_BYTES);
     }
 }

@@ -47,15 +47,6 @@ static inline const struct vly_suite_ops *vly_ipsec_suite(enum vly_suite id)
 }
 #endif
 
-/* Makes one part of a text to be sealed that comes in two. */
-static inline void vly_job_gather(struct vly_aead_job *job)
-{
-    if (job->more.len > 0)
-        memcpy(job->out + job->len, job->more.data, job->more.len);
-    job->len += job->more.len;
-    job->more.len = 0;
-}
-
 /* The nonce of packet `number`: the IV, with the number XORed into its last 8 bytes. */
 static inline void vly_nonce(uint8_t nonce[VLY_IV_BYTES], const uint8_t iv[VLY_IV_BYTES],
                              uint64_t number)

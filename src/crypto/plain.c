@@ -46,8 +46,8 @@ static void plain_seal(void *keys, struct vly_aead_job *jobs, size_t n)
     for (struct vly_aead_job *job = jobs; job < jobs + n; job++) {
         if (job->out != job->in)
             memcpy(job->out, job->in, job->len);
-        if (!job->apart)
-            vly_job_gather(job);
+        if (!job->apart && job->more.len > 0)
+            memcpy(job->out + job->len, job->more.data, job->more.len);
         sum = sum_of(job, job->out);
         tag = job->out + job->len + job->more.len;
         memcpy(tag, &sum, sizeof(sum));

@@ -25,7 +25,7 @@
 
 /* The share of one pump; then others on the loop have their turn. */
 #define RECV_BATCHES 4u
-#define SEND_BATCHES 32u
+#define SEND_BATCHES 16u
 
 #define CLOSE_LIMIT_MS 600u /* the engine gives up waiting for the peer after 500 */
 #define WINDOW_MIN_BYTES (UINT64_C(256) << 10)
@@ -181,14 +181,18 @@ static bool receive(struct vly_driver *d)
 /* Returns false when the socket is full: the batch is kept. */
 static bool flush(struct vly_driver *d)
 {
+    struct vly_batch *batch = vly_batches_now(&d->batches);
     size_t too_long_bytes;
 
-    d->batch_kept = vly_udp_send(d->udp, &d->batch, &d->batch_done) == VLY_E_AGAIN;
+    d->batch_sent.may_lend = vly_batches_may_lend(&d->batches, d->ep);
+    d->batch_kept = vly_udp_send(d->udp, batch, &d->batch_sent) == VLY_E_AGAIN;
     if (d->batch_kept)
-        vly_batch_gather(&d->batch);
+        vly_batch_gather(batch);
+    if (d->batch_sent.lent && !d->batch_kept)
+        vly_batches_lend(&d->batches);
     too_long_bytes = vly_udp_take_too_long(d->udp);
     if (too_long_bytes > 0)
-        vly_endpoint_on_refused(d->ep, d->batch.cid, too_long_bytes, d->now_ns);
+        vly_endpoint_on_refused(d->ep, batch->cid, too_long_bytes, d->now_ns);
     return !d->batch_kept;
 }
 
@@ -199,11 +203,12 @@ static void send_all(struct vly_driver *d)
     if (d->batch_kept && !flush(d))
         return;
     for (unsigned i = 0; i < SEND_BATCHES;) {
-        bool filled = vly_endpoint_send(d->ep, &d->batch, d->now_ns);
+        struct vly_batch *batch = vly_batches_now(&d->batches);
+        bool filled = vly_endpoint_send(d->ep, batch, d->now_ns);
         bool any;
 
-        i += !filled || d->batch.cid != 0;
-        d->batch_done = 0;
+        i += !filled || batch->cid != 0;
+        d->batch_sent = (struct vly_udp_progress){0};
         if (filled && !flush(d)) {
             drain_events(d);
             return;
@@ -319,6 +324,7 @@ static void driver_free(struct vly_driver *d)
 
     vly_endpoint_free(d->ep);
     vly_udp_close(d->udp);
+    vly_batches_fini(&d->batches);
     if (d->timer_fd >= 0)
         close(d->timer_fd);
     free(d);
@@ -443,6 +449,8 @@ int vly_driver_open(struct vly_driver **out, uv_loop_t *loop, const struct socka
     d->timer_fd = -1;
     d->armed_ns = VLY_NEVER;
     if ((err = vly_udp_open(&d->udp, bind_addr, &opt->udp)) != 0)
+        goto fail;
+    if ((err = vly_batches_init(&d->batches)) != 0)
         goto fail;
     if ((err = make_engine(d)) != 0)
         goto fail;

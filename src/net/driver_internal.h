@@ -5,6 +5,7 @@
 #define VLY_NET_DRIVER_INTERNAL_H
 
 #include "net/addr.h"
+#include "net/batches.h"
 #include "net/driver.h"
 #include "net/offload.h"
 #include "net/spin.h"
@@ -54,9 +55,9 @@ struct vly_driver {
     void (*on_done)(void *ctx);
     void *done_ctx;
 
-    bool batch_kept; /* the socket was full: `batch` is to be sent from batch_done on */
-    size_t batch_done;
-    struct vly_batch batch;
+    bool batch_kept; /* the socket was full: the batch is to be sent from batch_sent.done on */
+    struct vly_udp_progress batch_sent;
+    struct vly_batches batches;
 };
 
 /* One clock read a pump, one each for calls from outside. */

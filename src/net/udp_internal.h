@@ -44,6 +44,9 @@ struct vly_udp {
     struct vly_udp_stats stats;
     union vly_sockaddr local;
 
+    int pipe[2];           /* udp_splice.c; -1 while there is none */
+    unsigned copy_batches; /* to be copied before splicing is tried again */
+
     size_t too_long_bytes; /* of the shortest datagram that was, since it was asked for; 0: none */
     bool has_refusals;
     struct udp_refusal refusals[UDP_REFUSALS];
@@ -54,5 +57,33 @@ struct vly_udp {
     struct iovec iovecs[UDP_SLOTS_MAX];
     struct mmsghdr messages[UDP_SLOTS_MAX];
 };
+
+/* udp_send.c: the part of a batch that is still to be sent. */
+struct udp_rest {
+    union vly_sockaddr to;
+    socklen_t to_len;
+    uint8_t *data;
+    size_t len;
+    size_t segment_bytes;
+    struct vly_span apart; /* vly_batch.apart */
+};
+
+/* A message to r->to, without content, that is cut into segments of r->segment_bytes. */
+struct udp_message {
+    struct msghdr header;
+    alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))];
+};
+void vly_udp_message(struct udp_message *m, struct udp_rest *r);
+
+/* udp_splice.c: hands all of `r` over without copying it. */
+enum udp_spliced {
+    UDP_SPLICED,       /* the kernel reads it where it stands */
+    UDP_NOT_SPLICED,   /* not now: it is to be copied */
+    UDP_SPLICE_FAILED, /* it is to be copied, and the kernel may be reading it all the same */
+};
+enum udp_spliced vly_udp_splice(struct vly_udp *s, struct udp_rest *r);
+/* What could be copied could not be spliced: that is tried again much later. */
+void vly_udp_copy_for_a_while(struct vly_udp *s);
+void vly_udp_close_pipe(struct vly_udp *s);
 
 #endif

@@ -2,7 +2,8 @@
  * udp_send - batches into the socket, by the widest call the path takes.
  *
  * Invariant: a byte of a batch is handed to the kernel once, whatever fails on the way.
- * Cost: one call a batch (gso, mmsg) or a datagram (basic); no allocation, no copy.
+ * Cost: one call a batch (gso, mmsg) or a datagram (basic), three in place of the kernel's copy
+ * (splice); no allocation, no copy of our own.
  */
 #include "net/udp_internal.h"
 
@@ -13,16 +14,7 @@
 
 /* A path may come to bear segmentation again, when its MTU grows back: then it is tried anew. */
 #define RETRY_BATCHES 4096u
-
-/* The part of a batch that is still to be sent. */
-struct rest {
-    union vly_sockaddr to;
-    socklen_t to_len;
-    const uint8_t *data;
-    size_t len;
-    size_t segment_bytes;
-    struct vly_span apart; /* vly_batch.apart */
-};
+#define SPLICE_MIN_BYTES 32768u
 
 static size_t segments_of(size_t len, size_t segment_bytes)
 {
@@ -36,13 +28,13 @@ static size_t min_size(size_t a, size_t b)
 }
 
 /* A single datagram of which a part stands elsewhere. */
-static ssize_t send_parts(struct vly_udp *s, struct rest *r)
+static ssize_t send_parts(struct vly_udp *s, struct udp_rest *r)
 {
-    const uint8_t *tag = r->data + r->len - VLY_TAG_BYTES;
+    uint8_t *tag = r->data + r->len - VLY_TAG_BYTES;
     struct iovec parts[] = {
-        {.iov_base = (void *)r->data, .iov_len = r->len - VLY_TAG_BYTES - r->apart.len},
+        {.iov_base = r->data, .iov_len = r->len - VLY_TAG_BYTES - r->apart.len},
         {.iov_base = (void *)r->apart.data, .iov_len = r->apart.len},
-        {.iov_base = (void *)tag, .iov_len = VLY_TAG_BYTES},
+        {.iov_base = tag, .iov_len = VLY_TAG_BYTES},
     };
     struct msghdr msg = {.msg_name = &r->to.any,
                          .msg_namelen = r->to_len,
@@ -53,7 +45,7 @@ static ssize_t send_parts(struct vly_udp *s, struct rest *r)
 }
 
 /* The senders return how many bytes of the rest went out; 0 when none did, with errno set. */
-static size_t send_basic(struct vly_udp *s, struct rest *r)
+static size_t send_basic(struct vly_udp *s, struct udp_rest *r)
 {
     size_t len = min_size(r->len, r->segment_bytes);
 
@@ -65,7 +57,7 @@ static size_t send_basic(struct vly_udp *s, struct rest *r)
     return len;
 }
 
-static size_t send_mmsg(struct vly_udp *s, struct rest *r)
+static size_t send_mmsg(struct vly_udp *s, struct udp_rest *r)
 {
     struct mmsghdr messages[VLY_BATCH_PKTS];
     struct iovec iovecs[VLY_BATCH_PKTS];
@@ -76,7 +68,7 @@ static size_t send_mmsg(struct vly_udp *s, struct rest *r)
     for (size_t i = 0; i < n; i++) {
         size_t begin = i * r->segment_bytes;
 
-        iovecs[i].iov_base = (void *)(r->data + begin);
+        iovecs[i].iov_base = r->data + begin;
         iovecs[i].iov_len = min_size(r->len - begin, r->segment_bytes);
         messages[i].msg_hdr.msg_iov = &iovecs[i];
         messages[i].msg_hdr.msg_iovlen = 1;
@@ -91,27 +83,33 @@ static size_t send_mmsg(struct vly_udp *s, struct rest *r)
     return min_size(r->len, (size_t)sent * r->segment_bytes);
 }
 
-static size_t send_gso(struct vly_udp *s, struct rest *r)
+void vly_udp_message(struct udp_message *m, struct udp_rest *r)
 {
-    alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))] = {0};
     uint16_t segment_bytes = (uint16_t)r->segment_bytes;
-    struct iovec iov = {.iov_base = (void *)r->data, .iov_len = r->len};
-    struct msghdr msg = {
-        .msg_name = &r->to,
-        .msg_namelen = r->to_len,
-        .msg_iov = &iov,
-        .msg_iovlen = 1,
-        .msg_control = control,
-        .msg_controllen = sizeof(control),
-    };
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    struct cmsghdr *c;
 
+    memset(m->control, 0, sizeof(m->control));
+    m->header = (struct msghdr){.msg_name = &r->to,
+                                .msg_namelen = r->to_len,
+                                .msg_control = m->control,
+                                .msg_controllen = sizeof(m->control)};
+    c = CMSG_FIRSTHDR(&m->header);
     c->cmsg_level = SOL_UDP;
     c->cmsg_type = UDP_SEGMENT;
     c->cmsg_len = CMSG_LEN(sizeof(segment_bytes));
     memcpy(CMSG_DATA(c), &segment_bytes, sizeof(segment_bytes));
+}
+
+static size_t send_gso(struct vly_udp *s, struct udp_rest *r)
+{
+    struct iovec iov = {.iov_base = r->data, .iov_len = r->len};
+    struct udp_message m;
+
+    vly_udp_message(&m, r);
+    m.header.msg_iov = &iov;
+    m.header.msg_iovlen = 1;
     s->stats.send_calls++;
-    if (sendmsg(s->fd, &msg, 0) < 0)
+    if (sendmsg(s->fd, &m.header, 0) < 0)
         return 0;
     s->stats.datagrams_sent += segments_of(r->len, r->segment_bytes);
     return r->len;
@@ -158,12 +156,12 @@ static bool is_refused(struct vly_udp *s, const struct vly_batch *b)
 
 enum vly_io vly_udp_io_to(const struct vly_udp *s, const struct vly_addr *to)
 {
-    if (s->io == VLY_IO_GSO && is_for(&s->refusals[refusal_slot(to)], to))
+    if (s->io >= VLY_IO_GSO && is_for(&s->refusals[refusal_slot(to)], to))
         return VLY_IO_MMSG;
     return s->io;
 }
 
-static enum vly_io strategy(struct vly_udp *s, const struct vly_batch *b, const struct rest *r)
+static enum vly_io strategy(struct vly_udp *s, const struct vly_batch *b, const struct udp_rest *r)
 {
     if (s->io == VLY_IO_BASIC || r->len <= r->segment_bytes)
         return VLY_IO_BASIC;
@@ -172,7 +170,7 @@ static enum vly_io strategy(struct vly_udp *s, const struct vly_batch *b, const 
     return VLY_IO_GSO;
 }
 
-static size_t send_by(struct vly_udp *s, enum vly_io io, struct rest *r)
+static size_t send_by(struct vly_udp *s, enum vly_io io, struct udp_rest *r)
 {
     switch (io) {
     case VLY_IO_AUTO:
@@ -181,6 +179,7 @@ static size_t send_by(struct vly_udp *s, enum vly_io io, struct rest *r)
     case VLY_IO_MMSG:
         return send_mmsg(s, r);
     case VLY_IO_GSO:
+    case VLY_IO_SPLICE: /* has been tried */
         return send_gso(s, r);
     }
     return send_basic(s, r);
@@ -252,22 +251,39 @@ size_t vly_udp_take_too_long(struct vly_udp *s)
     return bytes;
 }
 
-int vly_udp_send(struct vly_udp *s, const struct vly_batch *b, size_t *done)
+/* Handing a short one over takes longer than copying it. */
+static bool is_for_splice(const struct vly_udp *s, enum vly_io io, const struct udp_rest *r)
 {
-    struct rest r = {.segment_bytes = b->segment_bytes, .apart = b->apart};
+    return s->io == VLY_IO_SPLICE && io != VLY_IO_MMSG && r->len >= SPLICE_MIN_BYTES;
+}
+
+int vly_udp_send(struct vly_udp *s, struct vly_batch *b, struct vly_udp_progress *p)
+{
+    struct udp_rest r = {.segment_bytes = b->segment_bytes, .apart = b->apart};
 
     r.to_len = vly_addr_decode(&r.to, &b->to);
     set_ecn(s, b->ecn);
-    while (*done < b->len) {
+    while (p->done < b->len) {
+        enum udp_spliced spliced = UDP_NOT_SPLICED;
         enum vly_io io;
         size_t sent;
         enum verdict v;
 
-        r.data = b->data + *done;
-        r.len = b->len - *done;
+        r.data = b->data + p->done;
+        r.len = b->len - p->done;
         io = strategy(s, b, &r);
+        if (p->may_lend && is_for_splice(s, io, &r))
+            spliced = vly_udp_splice(s, &r);
+        p->lent |= spliced != UDP_NOT_SPLICED;
+        if (spliced == UDP_SPLICED) {
+            s->stats.datagrams_sent += segments_of(r.len, r.segment_bytes);
+            p->done = b->len;
+            break;
+        }
         sent = send_by(s, io, &r);
-        *done += sent;
+        p->done += sent;
+        if (sent > 0 && spliced == UDP_SPLICE_FAILED)
+            vly_udp_copy_for_a_while(s);
         if (sent > 0)
             continue;
         if (io == VLY_IO_GSO && is_refusal(errno)) {
@@ -283,7 +299,7 @@ int vly_udp_send(struct vly_udp *s, const struct vly_batch *b, size_t *done)
             note_too_long(s, min_size(r.len, r.segment_bytes));
         sent = v == DROP_REST || io == VLY_IO_GSO ? r.len : min_size(r.len, r.segment_bytes);
         s->stats.send_errors += segments_of(sent, r.segment_bytes);
-        *done += sent;
+        p->done += sent;
         if (v == DROP_REST)
             return err_of_drop(errno);
     }

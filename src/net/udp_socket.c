@@ -13,10 +13,8 @@
 #include <unistd.h>
 
 static const char *const io_names[] = {
-    [VLY_IO_AUTO] = "auto",
-    [VLY_IO_BASIC] = "basic",
-    [VLY_IO_MMSG] = "mmsg",
-    [VLY_IO_GSO] = "gso",
+    [VLY_IO_AUTO] = "auto", [VLY_IO_BASIC] = "basic",   [VLY_IO_MMSG] = "mmsg",
+    [VLY_IO_GSO] = "gso",   [VLY_IO_SPLICE] = "splice",
 };
 
 const char *vly_io_name(enum vly_io io)
@@ -104,7 +102,7 @@ static enum vly_io choose_io(int fd, enum vly_io wanted)
         return VLY_IO_MMSG;
     if (!set_int(fd, SOL_UDP, UDP_SEGMENT, 0) || !set_int(fd, SOL_UDP, UDP_GRO, 1))
         return VLY_IO_MMSG;
-    return VLY_IO_GSO;
+    return wanted == VLY_IO_GSO ? VLY_IO_GSO : VLY_IO_SPLICE;
 }
 
 /* Touches the pages of the first slots now: the first touch of fresh memory costs more than the
@@ -156,7 +154,7 @@ int vly_udp_open(struct vly_udp **out, const struct sockaddr *bind_addr,
     *out = NULL;
     if (s == NULL)
         return err;
-    s->fd = -1;
+    s->fd = s->pipe[0] = s->pipe[1] = -1;
     if ((err = bind_to(s, bind_addr)) != 0)
         goto fail;
     raise_buffers(s, opt->buffer_bytes != 0 ? opt->buffer_bytes : VLY_SOCKET_BUFFER_BYTES);
@@ -179,6 +177,7 @@ void vly_udp_close(struct vly_udp *s)
         return;
     if (s->fd >= 0)
         close(s->fd);
+    vly_udp_close_pipe(s);
     free(s->buffers);
     free(s);
     errno = saved;

@@ -1,9 +1,11 @@
 /*
- * udp_socket - a UDP socket with three ways to move datagrams, chosen at run time.
+ * udp_socket - a UDP socket with four ways to move datagrams, chosen at run time.
  *
  *     basic  one call a datagram
  *     mmsg   sendmmsg, recvmmsg: one call for many datagrams, each still its own in the kernel
  *     gso    UDP_SEGMENT, UDP_GRO: a run of equal datagrams crosses the kernel as one
+ *     splice gso, and the kernel reads long batches where they stand (vmsplice, splice) in place of
+ *            copying them
  *
  * The only files with these calls, ECN and SO_RXQ_OVFL in them are udp_*.c. Where the kernel
  * refuses a segmented send (a path with a small MTU, a device without checksums) the same data goes
@@ -17,10 +19,10 @@
 #include <sys/socket.h>
 
 /* --io */
-enum vly_io { VLY_IO_AUTO, VLY_IO_BASIC, VLY_IO_MMSG, VLY_IO_GSO };
+enum vly_io { VLY_IO_AUTO, VLY_IO_BASIC, VLY_IO_MMSG, VLY_IO_GSO, VLY_IO_SPLICE };
 
 const char *vly_io_name(enum vly_io io);
-/* Returns false when `name` is none of auto, basic, mmsg, gso. */
+/* Returns false when `name` is none of auto, basic, mmsg, gso, splice. */
 bool vly_io_parse(const char *name, enum vly_io *out);
 
 #define VLY_SOCKET_BUFFER_BYTES (8u << 20) /* asked for; what was given is read back */
@@ -62,11 +64,19 @@ uint32_t vly_udp_recv_buffer_bytes(const struct vly_udp *s);
  * it knows none. */
 VLY_MUST_USE int vly_udp_check_route(const struct vly_udp *s, const struct vly_addr *peer);
 
-/* Sends the rest of the batch from byte *done on (0 at first), which it moves to b->len. Returns 0;
- * VLY_E_AGAIN when the socket is full: call again with the same, untouched batch when it is
- * writable; VLY_E_UNREACHABLE, VLY_E_PERMISSION, VLY_E_IO when the rest was dropped. To the engine
- * what was dropped is lost. */
-VLY_MUST_USE int vly_udp_send(struct vly_udp *s, const struct vly_batch *b, size_t *done);
+/* How far a batch has come; all zero at first, but for `may_lend`. */
+struct vly_udp_progress {
+    size_t done;   /* bytes handed to the kernel */
+    bool may_lend; /* the caller can leave the batch, and what stands apart, as it is for a while */
+    bool lent;     /* and has to: the kernel reads them when the receiver does. Pages count: a batch
+                    * that begins with one and shares none with others is read whole */
+};
+
+/* Sends the rest of the batch, from `p->done` on, which becomes b->len; parts that stand apart may
+ * come to stand in it. Returns 0; VLY_E_AGAIN when the socket is full: call again with the same,
+ * untouched batch when it is writable; VLY_E_UNREACHABLE, VLY_E_PERMISSION, VLY_E_IO when the rest
+ * was dropped. To the engine what was dropped is lost. */
+VLY_MUST_USE int vly_udp_send(struct vly_udp *s, struct vly_batch *b, struct vly_udp_progress *p);
 
 /* The size of the shortest datagram since the last call that the device it was to leave by does not
  * take; 0: there was none. To be called after each vly_udp_send. */

@@ -298,7 +298,7 @@ class Failures(BenchCase):
 
     def test_contradictions(self):
         for args in (["--tcp", "--volley"], ["-t", 1, "-n", 5], ["--port", 0], ["-P", 1000],
-                     ["--ack-every", 0], ["--ack-every", 65]):
+                     ["--ack-every", 0], ["--ack-every", 129]):
             done = it.volley("run", HOST, *args, program=BENCH)
             self.assertEqual(done.code, it.USAGE)
             self.assert_one_line(done.error_lines, "bench run")

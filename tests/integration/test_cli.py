@@ -74,7 +74,7 @@ class Mistakes(Case):
             (["get", "h/a", "--rate", "1MB"], "'volley serve'"),
             (["get", "h/a", "--rate", "1MB", "--cc", "fixed"], "'volley serve'"),
             (["ls", "h", "--rate", "1MB"], "'volley serve'"),
-            (["get", "h/a", "--io", "fast"], "auto|gso|mmsg|basic"),
+            (["get", "h/a", "--io", "fast"], "auto|splice|gso|mmsg|basic"),
             (["get", "h/a", "--suite", "plain"], "auto|aes-256-gcm|chacha20-poly1305|aes-128-gcm"),
             (["get", "h/a", "--suite", "aes-128-gcm,"], "auto|aes-256-gcm"),
             (["get", "h/a", "--suite", "auto,aes-128"], "auto|aes-256-gcm"),

@@ -211,7 +211,7 @@ class Tunables(Case):
         self.assert_same(source, self.root / "b")
 
     def test_io(self):
-        for io in ("auto", "basic", "mmsg", "gso"):
+        for io in ("auto", "basic", "mmsg", "gso", "splice"):
             with self.subTest(io):
                 self.setUp()
                 self.both_ways(["--io", io], ["--io", io])

@@ -82,8 +82,8 @@ static void swap_sides(struct world *w)
     w->keys[1] = keys;
 }
 
-/* Seals `text` with one backend, opens it with the other; from one buffer to another, or
- * `in_place`, where the text comes in two parts. */
+/* Seals `text`, in two parts, with one backend, opens it with the other; from one buffer to
+ * another, or `in_place`. */
 static void round_trip(struct world *w, size_t len, size_t misalign, bool in_place)
 {
     struct guarded text = guarded_new(len, misalign);
@@ -94,7 +94,7 @@ static void round_trip(struct world *w, size_t len, size_t misalign, bool in_pla
                                .head = head.data,
                                .head_bytes = head.len,
                                .in = in_place ? sealed.data : text.data,
-                               .len = in_place ? (size_t)vly_prng_below(&w->prng, len + 1) : len,
+                               .len = (size_t)vly_prng_below(&w->prng, len + 1),
                                .out = sealed.data};
 
     vly_prng_fill(&w->prng, text.data, len);

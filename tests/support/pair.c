@@ -261,13 +261,20 @@ static void gather(struct pair_side *s, struct vly_batch *b)
     vly_batch_gather(b);
 }
 
+static bool make_batch(struct pair *p, struct pair_side *s)
+{
+    if (p->blank_batches)
+        memset(p->batch.data, PAIR_BLANK, sizeof(p->batch.data));
+    return vly_endpoint_send(s->ep, &p->batch, p->now_ns);
+}
+
 size_t pair_flush(struct pair *p, enum pair_who from)
 {
     struct pair_side *s = &p->side[from];
     struct vly_batch *b = &p->batch;
 
     drain(p, s);
-    while (vly_endpoint_send(s->ep, b, p->now_ns)) {
+    while (make_batch(p, s)) {
         assert_in_range(b->n, 1, VLY_BATCH_PKTS);
         assert_true(b->len > (b->n - 1) * b->segment_bytes && b->len <= b->n * b->segment_bytes);
         gather(s, b);

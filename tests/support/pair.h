@@ -79,10 +79,13 @@ struct pair_secrets {
     struct vly_recv_keys *recv;
 };
 
+#define PAIR_BLANK 0xaa
+
 struct pair {
     uint64_t now_ns;
     struct pair_side side[2];
     struct vly_batch batch;
+    bool blank_batches;    /* `batch` holds PAIR_BLANK alone before it is filled */
     size_t secrets_before; /* blocks for secrets */
     struct pair_secrets *scripted;
     size_t scripted_n;

@@ -120,10 +120,10 @@ void udp_pair_receive(struct udp_pair *p, size_t n)
 
 void udp_pair_send(struct udp_pair *p)
 {
-    size_t done = 0;
+    struct vly_udp_progress sent = {0};
 
-    assert_int_equal(vly_udp_send(p->tx, &p->batch, &done), 0);
-    assert_int_equal(done, p->batch.len);
+    assert_int_equal(vly_udp_send(p->tx, &p->batch, &sent), 0);
+    assert_int_equal(sent.done, p->batch.len);
 }
 
 void udp_pair_assert_got(const struct udp_pair *p, unsigned begin, unsigned end)

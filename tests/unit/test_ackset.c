@@ -231,7 +231,7 @@ static void test_ackset_every_quarter_of_a_round_trip(void **state)
     (void)state;
     assert_int_equal(every_after(1000, VLY_US(100), 0), 2);           /* no RTT yet */
     assert_int_equal(every_after(1000, VLY_US(100), VLY_MS(4)), 10);  /* 1 ms / 100 us */
-    assert_int_equal(every_after(1000, VLY_US(100), VLY_MS(40)), 64); /* 100, capped */
+    assert_int_equal(every_after(1000, VLY_US(50), VLY_MS(40)), 128); /* 200, capped */
     assert_int_equal(every_after(1000, VLY_MS(1), VLY_MS(4)), 2);     /* 1, raised */
     assert_int_equal(every_after(1000, 0, VLY_MS(4)), 2);             /* no time passed */
     assert_int_equal(every_after(1000, VLY_US(1), 3), 2);             /* a quarter of 0 ns */

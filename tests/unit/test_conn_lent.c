@@ -165,6 +165,63 @@ static void test_conn_lent_closed_connection_reads_nothing(void **state)
     }
 }
 
+/* ---- batches ---- */
+
+static struct {
+    const struct vly_suite_ops *real;
+    struct vly_suite_ops suite; /* in its place */
+    const struct vly_batch *batch;
+    unsigned jobs;
+} spied;
+
+/* Clear text and its place in the batch: nothing was written there before it is sealed. */
+static void spy_seal(void *keys, struct vly_aead_job *jobs, size_t n)
+{
+    const uint8_t *data = spied.batch->data;
+
+    for (size_t i = 0; i < n; i++) {
+        assert_true(jobs[i].in < data || jobs[i].in >= data + sizeof(spied.batch->data));
+        assert_true(jobs[i].out > data);
+        assert_true(jobs[i].out + jobs[i].len < data + sizeof(spied.batch->data));
+        for (size_t k = 0; k < jobs[i].len + jobs[i].more.len; k++)
+            assert_int_equal(jobs[i].out[k], PAIR_BLANK);
+    }
+    spied.jobs += (unsigned)n;
+    spied.real->seal(keys, jobs, n);
+}
+
+/* Single packets, runs, probes of the path's MTU and the CLOSE. The kernel may still be reading
+ * what the batch held before: clear text would get out. */
+static void test_conn_batches_never_hold_clear_text(void **state)
+{
+    struct vly_endpoint_config c = pair_config(PAIR_CLIENT);
+    struct pair *p;
+    uint64_t id, at = 0;
+
+    (void)state;
+    if (sealed_method() == VLY_METHOD_NONE)
+        skip();
+    c.conn.search_max_bytes = VLY_DATAGRAM_MAX;
+    p = pair_new(&c, NULL);
+    spied.real = client(p)->crypto.sealed[0];
+    spied.suite = *spied.real;
+    spied.suite.seal = spy_seal;
+    spied.batch = &p->batch;
+    memset(client(p)->crypto.sealed, 0, sizeof(client(p)->crypto.sealed));
+    client(p)->crypto.sealed[0] = &spied.suite;
+    p->blank_batches = true;
+    pair_connect(p);
+    id = pair_open(p, PAIR_CLIENT);
+    for (unsigned i = 0; i < 100; i++) {
+        at += pair_write_some(p, PAIR_CLIENT, id, at, i % 3 == 0 ? 100 : 7000, false);
+        pair_run(p, VLY_MS(1));
+    }
+    vly_conn_close(client(p)->conn, p->now_ns, 1, "enough");
+    pair_run(p, VLY_MS(1));
+    assert_true(spied.jobs > 100);
+    pair_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_conn_lent_memory_stands_apart),
         cmocka_unit_test(test_conn_lent_reset_releases_what_was_lent),
         cmocka_unit_test(test_conn_lent_closed_connection_reads_nothing),
+        cmocka_unit_test(test_conn_batches_never_hold_clear_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

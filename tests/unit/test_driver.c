@@ -61,7 +61,7 @@ static void assert_clean_close(const struct end *e)
 
 static void test_driver_streams_arrive_whole(void **state)
 {
-    static const enum vly_io io[] = {VLY_IO_BASIC, VLY_IO_MMSG, VLY_IO_GSO};
+    static const enum vly_io io[] = {VLY_IO_BASIC, VLY_IO_MMSG, VLY_IO_GSO, VLY_IO_SPLICE};
 
     (void)state;
     for (size_t i = 0; i < 2 * ARRAY_LEN(io); i++) {
@@ -89,7 +89,7 @@ static void test_driver_streams_arrive_whole(void **state)
  * one would have to be sent again. */
 static void test_driver_keeps_what_a_full_socket_refuses(void **state)
 {
-    static const enum vly_io io[] = {VLY_IO_BASIC, VLY_IO_MMSG, VLY_IO_GSO};
+    static const enum vly_io io[] = {VLY_IO_BASIC, VLY_IO_MMSG, VLY_IO_GSO, VLY_IO_SPLICE};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(io); i++) {
@@ -131,6 +131,7 @@ static void test_driver_copies_what_a_kept_batch_has_lent(void **state)
 
     (void)state;
     w->client_opt.conn.max_datagram_bytes = VLY_DATAGRAM_MAX;
+    w->client_opt.udp.io = VLY_IO_GSO;
     world_start(w, AF_INET);
     world_run_until_open(w);
     uv_prepare_init(&w->loop, &prepare);

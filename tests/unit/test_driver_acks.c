@@ -41,7 +41,7 @@ static struct world *transfer(uint32_t ack_every_pkts)
  * of what is due at the end of a batch, or at once. */
 static void test_driver_acknowledges_every_so_many(void **state)
 {
-    static const uint32_t every[] = {1, 2, 10, 64};
+    static const uint32_t every[] = {1, 2, 10, 64, 128};
 
     (void)state;
     full_every = 0;

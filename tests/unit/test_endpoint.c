@@ -133,6 +133,31 @@ static void test_endpoint_batches(void **state)
     }
 }
 
+/* A batch has settled when all of its packets were acknowledged, or the connection is gone. */
+static void test_endpoint_knows_what_has_settled(void **state)
+{
+    static struct vly_batch b;
+    struct pair *p = pair_connected(NULL, NULL);
+    const struct vly_endpoint *ep = client(p)->ep;
+    uint64_t id = pair_open(p, PAIR_CLIENT);
+
+    (void)state;
+    pair_settle(p);
+    pair_write(p, PAIR_CLIENT, id, 5000, false);
+    pair_flush(p, PAIR_CLIENT);
+    assert_int_equal(pair_write_some(p, PAIR_CLIENT, id, 5000, 5000, false), 5000);
+    assert_true(vly_endpoint_send(client(p)->ep, &b, p->now_ns)); /* lost */
+    assert_true(b.n > 1);
+    pair_settle(p); /* what went before it is acknowledged */
+    assert_true(vly_endpoint_has_settled(ep, b.cid, b.end_pn - b.n));
+    for (uint64_t pn = b.end_pn - b.n + 1; pn <= b.end_pn; pn++)
+        assert_false(vly_endpoint_has_settled(ep, b.cid, pn));
+    assert_true(vly_endpoint_has_settled(ep, b.cid + 1, b.end_pn));
+    pair_run(p, VLY_S(2)); /* given up and sent again */
+    assert_true(vly_endpoint_has_settled(ep, b.cid, b.end_pn));
+    pair_free(p);
+}
+
 /* Two connections with something to send take turns. */
 static void test_endpoint_is_fair(void **state)
 {
@@ -282,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_endpoint_sealed_settings),
         cmocka_unit_test(test_endpoint_connect_fails_at_once),
         cmocka_unit_test(test_endpoint_batches),
+        cmocka_unit_test(test_endpoint_knows_what_has_settled),
         cmocka_unit_test(test_endpoint_is_fair),
         cmocka_unit_test(test_endpoint_releases_what_is_queued),
         cmocka_unit_test(test_endpoint_ids_are_unique),

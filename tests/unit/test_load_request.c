@@ -94,7 +94,7 @@ static void test_load_request_json_nonsense(void **state)
         {"timeout_ns", "0", VLY_E_INVALID},
         {"mss_bytes", "87", VLY_E_INVALID},
         {"mss_bytes", "32768", VLY_E_INVALID},
-        {"ack_every_pkts", "65", VLY_E_INVALID},
+        {"ack_every_pkts", "129", VLY_E_INVALID},
         {"ack_every_pkts", "2", VLY_E_INVALID}, /* of TCP */
         {"reverse", "1", VLY_E_MALFORMED},
         {"cc", "\"a name longer than any\"", VLY_E_MALFORMED},

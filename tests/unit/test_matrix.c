@@ -257,9 +257,9 @@ static void test_matrix_mistakes(void **state)
         {LO "file tcp size=1MB time=1s\n", "f:2: ", "'time='"},
         {LO "memory tcp time=1s cc=Cubic\n", "f:2: ", "Cubic"},
         {LO "memory tcp time=1s cc=a-name-that-is-too-long\n", "f:2: ", "cc="},
-        {LO "memory volley time=1s ack-every=0\n", "f:2: ", "1 to 64"},
-        {LO "memory volley time=1s ack-every=65\n", "f:2: ", "1 to 64"},
-        {LO "memory volley time=1s ack-every=two\n", "f:2: ", "1 to 64"},
+        {LO "memory volley time=1s ack-every=0\n", "f:2: ", "1 to 128"},
+        {LO "memory volley time=1s ack-every=129\n", "f:2: ", "1 to 128"},
+        {LO "memory volley time=1s ack-every=two\n", "f:2: ", "1 to 128"},
         {LO "file volley size=1MB ack-every=2\n", "f:2: ", "'ack-every='"},
         {LO "memory tcp time=1s parallel=0\n", "f:2: ", "1 to 1000"},
         {LO "memory tcp time=1s\nmemory tcp time=1s\n", "f:3: ", "twice"},
@@ -352,7 +352,7 @@ static void test_matrix_of_the_project(void **state)
     static const struct {
         const char *path;
         size_t rows;
-    } files[] = {{"bench/matrices/ablation.conf", 39},
+    } files[] = {{"bench/matrices/ablation.conf", 42},
                  {"bench/matrices/course.conf", 48},
                  {"bench/matrices/full.conf", 69},
                  {"bench/matrices/quick.conf", 10}};

@@ -88,17 +88,17 @@ static void test_udp_send_failures(void **state)
         struct udp_pair *p = udp_pair_new(AF_INET, cases[i].io, VLY_IO_MMSG);
         struct vly_udp_stats stats;
         unsigned lost = cases[i].lost_end - cases[i].lost_begin;
-        size_t done = 0;
+        struct vly_udp_progress progress = {0};
 
         print_message("  %s\n", cases[i].name);
         udp_pair_fill(p, 1000, 100);
         memcpy(faults.outcome, cases[i].outcome, sizeof(faults.outcome));
         faults.at = 0;
         faults.n = FAULTS_MAX;
-        assert_int_equal(vly_udp_send(p->tx, &p->batch, &done), cases[i].err);
-        assert_int_equal(done, cases[i].done);
-        assert_int_equal(vly_udp_send(p->tx, &p->batch, &done), 0);
-        assert_int_equal(done, 1000);
+        assert_int_equal(vly_udp_send(p->tx, &p->batch, &progress), cases[i].err);
+        assert_int_equal(progress.done, cases[i].done);
+        assert_int_equal(vly_udp_send(p->tx, &p->batch, &progress), 0);
+        assert_int_equal(progress.done, 1000);
 
         udp_pair_receive(p, 10 - lost);
         for (unsigned k = 0; k < p->n_got; k++) {

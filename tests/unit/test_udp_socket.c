@@ -245,9 +245,9 @@ static void test_udp_recv_knows_who_sent_what(void **state)
 
         udp_pair_fill(p, 100, 100);
         for (unsigned k = 0; k < 6; k++) {
-            size_t done = 0;
+            struct vly_udp_progress sent = {0};
 
-            assert_int_equal(vly_udp_send(k % 2 == 0 ? p->tx : other, &p->batch, &done), 0);
+            assert_int_equal(vly_udp_send(k % 2 == 0 ? p->tx : other, &p->batch, &sent), 0);
         }
         udp_pair_receive(p, 6);
         for (unsigned k = 0; k < 6; k++)
@@ -362,7 +362,7 @@ static void test_udp_check_route(void **state)
 
 static void test_udp_io_names(void **state)
 {
-    static const char *const names[] = {"auto", "basic", "mmsg", "gso"};
+    static const char *const names[] = {"auto", "basic", "mmsg", "gso", "splice"};
     struct vly_udp *s = test_udp_open(AF_INET, VLY_IO_AUTO, 0);
     enum vly_io io;
 

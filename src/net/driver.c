@@ -25,7 +25,7 @@
 
 /* The share of one pump; then others on the loop have their turn. */
 #define RECV_BATCHES 4u
-#define SEND_BATCHES 16u
+#define SEND_BATCHES 8u
 
 #define CLOSE_LIMIT_MS 600u /* the engine gives up waiting for the peer after 500 */
 #define WINDOW_MIN_BYTES (UINT64_C(256) << 10)

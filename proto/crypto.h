@@ -31,8 +31,7 @@ struct vly_aead_job {
     const uint8_t *in; /* seal: `len` bytes of text; open: `len` bytes and VLY_TAG_BYTES of tag */
     size_t len;
     uint8_t *out; /* open: `len` bytes; seal: those and the tag. Is `in` or does not overlap it */
-    struct vly_span more; /* seal: the rest of the text, outside of `out`: none has to copy it
-                           * behind `in` */
+    struct vly_span more; /* seal: the rest of the text; does not overlap `out` */
     bool apart; /* seal by plain: `more` stays where it is; the tag goes behind its place */
     bool ok;    /* open: the tag verified; when not, `out` holds nothing of worth */
 };

@@ -134,6 +134,8 @@ void vly_endpoint_drop(struct vly_endpoint *ep, struct vly_conn *c)
             break;
         }
     vly_conn_free(c);
+    if (ep->conns.n == 0)
+        ep->sh.crypto->wipe(ep->sh.clear, sizeof(ep->sh.clear));
 }
 
 void vly_endpoint_free(struct vly_endpoint *ep)

@@ -32,6 +32,8 @@ struct vly_addr {
     uint8_t data[VLY_ADDR_MAX];
 };
 
+bool vly_addr_equal(const struct vly_addr *a, const struct vly_addr *b);
+
 struct vly_datagram {
     uint8_t *data; /* borrowed during the call; changed by it (opened in place) */
     size_t len;
@@ -101,9 +103,10 @@ bool vly_endpoint_send(struct vly_endpoint *ep, struct vly_batch *b, uint64_t no
 /* The host refuses to send datagrams of so many bytes, one of the batch of connection `cid` among
  * them (EMSGSIZE): it is lost, and the connection knows at once that no others get there. */
 void vly_endpoint_on_refused(struct vly_endpoint *ep, uint64_t cid, size_t bytes, uint64_t now_ns);
-/* Whether all packets of connection `cid` below `end_pn` were acknowledged or given up, or there is
- * no such connection: nobody should need a batch's memory any more that was left to the kernel to
- * read. What is read too late all the same fails its tag. */
+/* Whether all packets of connection `cid` below `end_pn` were acknowledged, or given up some round
+ * trips ago, or there is no such connection: nobody should need a batch's memory any more that was
+ * left to the kernel to read. Who reads it too late reads packets that were sent later, or mixtures
+ * that have no right tag. */
 bool vly_endpoint_has_settled(const struct vly_endpoint *ep, uint64_t cid, uint64_t end_pn);
 uint64_t vly_endpoint_deadline(const struct vly_endpoint *ep);
 void vly_endpoint_on_deadline(struct vly_endpoint *ep, uint64_t now_ns);

@@ -70,8 +70,6 @@ struct vly_shared {
     struct vly_conn *closed_head, *closed_tail; /* CLOSED still to be told */
 };
 
-bool vly_addr_equal(const struct vly_addr *a, const struct vly_addr *b);
-
 /* Queues an event. Returns 0 or VLY_E_NOMEM. */
 VLY_MUST_USE int vly_events_push(struct vly_shared *sh, const struct vly_queued_event *ev);
 bool vly_events_pop(struct vly_shared *sh, struct vly_queued_event *out);

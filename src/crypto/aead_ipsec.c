@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define AES_BLOCK_BYTES 16u
-#define FIRST_BYTES 64u /* more than a first part has that is not text of its own */
+#define FIRST_BYTES 64u /* room for a STREAM header and a block; a longer first part is slower */
 
 /* The library's functions for one length of key. */
 struct gcm_calls {

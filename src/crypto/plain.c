@@ -48,7 +48,7 @@ static void plain_seal(void *keys, struct vly_aead_job *jobs, size_t n)
             memcpy(job->out, job->in, job->len);
         if (!job->apart && job->more.len > 0)
             memcpy(job->out + job->len, job->more.data, job->more.len);
-        sum = sum_of(job, job->out);
+        sum = sum_of(job, job->in);
         tag = job->out + job->len + job->more.len;
         memcpy(tag, &sum, sizeof(sum));
         memset(tag + sizeof(sum), 0, VLY_TAG_BYTES - sizeof(sum));

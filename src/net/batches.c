@@ -1,9 +1,10 @@
 #include "net/batches.h"
 
 #include <assert.h>
+#include <string.h>
 #include <sys/mman.h>
 
-#define PAGE_BYTES 4096u
+#define PAGE_BYTES 4096u /* where they are longer, nothing is lent (udp_splice.c) */
 #define STRIDE_BYTES ((sizeof(struct vly_batch) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES)
 #define HUGE_PAGE_BYTES (2u << 20)
 #define MEMORY_BYTES (HUGE_PAGE_BYTES + VLY_BATCHES * STRIDE_BYTES)
@@ -37,22 +38,61 @@ void vly_batches_fini(struct vly_batches *b)
     b->memory = NULL;
 }
 
+int vly_batches_renew(struct vly_batches *b)
+{
+    struct vly_batches fresh;
+    int err = vly_batches_init(&fresh);
+
+    if (err != 0)
+        return err;
+    memcpy(vly_batches_now(&fresh), vly_batches_now(b), sizeof(struct vly_batch));
+    vly_batches_fini(b);
+    *b = fresh;
+    return 0;
+}
+
 struct vly_batch *vly_batches_now(const struct vly_batches *b)
 {
     return (struct vly_batch *)(void *)(b->first + b->now * STRIDE_BYTES);
 }
 
+static struct vly_lent_batch *lent_at(struct vly_batches *b, unsigned i)
+{
+    return &b->lent[(b->lent_head + i) % VLY_BATCHES];
+}
+
+static bool take_back(struct vly_batches *b, const struct vly_endpoint *ep,
+                      const struct vly_lent_batch *lent)
+{
+    bool settled = vly_endpoint_has_settled(ep, lent->cid, lent->end_pn);
+
+    if (settled)
+        b->free[b->n_free++] = lent->slot;
+    return settled;
+}
+
+/* A connection that is slow holds its own back, not those of others. */
+static void take_back_all(struct vly_batches *b, const struct vly_endpoint *ep)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < b->n_lent; i++) {
+        struct vly_lent_batch lent = *lent_at(b, i);
+
+        if (!take_back(b, ep, &lent))
+            *lent_at(b, kept++) = lent;
+    }
+    b->n_lent = kept;
+}
+
 bool vly_batches_may_lend(struct vly_batches *b, const struct vly_endpoint *ep)
 {
-    while (b->n_lent > 0) {
-        const struct vly_lent_batch *oldest = &b->lent[b->lent_head];
-
-        if (!vly_endpoint_has_settled(ep, oldest->cid, oldest->end_pn))
-            break;
-        b->free[b->n_free++] = oldest->slot;
+    while (b->n_lent > 0 && take_back(b, ep, lent_at(b, 0))) {
         b->lent_head = (b->lent_head + 1) % VLY_BATCHES;
         b->n_lent--;
     }
+    if (b->n_free == 0)
+        take_back_all(b, ep);
     return b->n_free > 0;
 }
 

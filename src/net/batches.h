@@ -2,7 +2,7 @@
  * batches - the memory in which a driver's batches are made, some of which the kernel still reads.
  *
  * Invariant: the batch to be filled is never one that was lent to the kernel and has not settled
- * (vly_endpoint_has_settled). When only that one is left, it is not lent but copied.
+ * (vly_endpoint_has_settled). The last one that is left is not lent, but copied.
  * Cost: no allocation; the one used last is used next, while it is still in the cache.
  */
 #ifndef VLY_NET_BATCHES_H
@@ -27,10 +27,14 @@ struct vly_batches {
     unsigned lent_head, n_lent;
 };
 
-/* Returns 0 or VLY_E_NOMEM. Takes address space; memory only as batches are used. */
+/* Returns 0 or VLY_E_NOMEM. Takes memory as batches are used: 68 KiB for the first, 2 MiB for the
+ * next thirty. */
 VLY_MUST_USE int vly_batches_init(struct vly_batches *b);
-/* All zero is allowed. What the kernel still reads stays its. */
+/* All zero is allowed. The kernel keeps the pages that it has still to read. */
 void vly_batches_fini(struct vly_batches *b);
+/* Other memory, which the kernel does not read, for all; the batch of now is moved. Returns 0 or
+ * VLY_E_NOMEM, and all is as before. */
+VLY_MUST_USE int vly_batches_renew(struct vly_batches *b);
 
 /* The batch to be filled, or being sent. */
 struct vly_batch *vly_batches_now(const struct vly_batches *b);

@@ -25,7 +25,7 @@
 
 /* The share of one pump; then others on the loop have their turn. */
 #define RECV_BATCHES 4u
-#define SEND_BATCHES 8u
+#define SEND_BATCHES 8u /* that many, lent, still stand in the second-level cache */
 
 #define CLOSE_LIMIT_MS 600u /* the engine gives up waiting for the peer after 500 */
 #define WINDOW_MIN_BYTES (UINT64_C(256) << 10)
@@ -184,7 +184,7 @@ static bool flush(struct vly_driver *d)
     struct vly_batch *batch = vly_batches_now(&d->batches);
     size_t too_long_bytes;
 
-    d->batch_sent.may_lend = vly_batches_may_lend(&d->batches, d->ep);
+    d->batch_sent.may_lend = d->lends && vly_batches_may_lend(&d->batches, d->ep);
     d->batch_kept = vly_udp_send(d->udp, batch, &d->batch_sent) == VLY_E_AGAIN;
     if (d->batch_kept)
         vly_batch_gather(batch);
@@ -444,6 +444,7 @@ int vly_driver_open(struct vly_driver **out, uv_loop_t *loop, const struct socka
         return VLY_E_NOMEM;
     d->opt = *opt;
     d->loop = loop;
+    d->lends = !opt->allow_plain || !opt->is_server;
     d->offloads = (struct vly_offloads){.loop = loop, .on_less = on_offload_done, .owner = d};
     vly_spin_init(&d->spin, opt->allow_plain && !opt->no_spin);
     d->timer_fd = -1;
@@ -467,6 +468,20 @@ fail:
     return err;
 }
 
+/* What a peer is late to read may be a batch that was made later. Sealed, it is worth nothing to
+ * any but the one it is for; in clear, batches are lent only while all are for one peer. */
+static int note_peer(struct vly_driver *d, const struct vly_addr *peer)
+{
+    if (!d->opt.allow_plain || !d->lends || vly_addr_equal(&d->only_peer, peer))
+        return 0;
+    if (d->only_peer.len == 0) {
+        d->only_peer = *peer;
+        return 0;
+    }
+    d->lends = false;
+    return vly_batches_renew(&d->batches);
+}
+
 int vly_driver_connect(struct vly_driver *d, const struct sockaddr *peer, struct vly_link **out)
 {
     struct vly_addr addr;
@@ -480,6 +495,8 @@ int vly_driver_connect(struct vly_driver *d, const struct sockaddr *peer, struct
     if ((err = vly_addr_encode(&addr, peer)) != 0)
         return err;
     if ((err = vly_udp_check_route(d->udp, &addr)) != 0)
+        return err;
+    if ((err = note_peer(d, &addr)) != 0)
         return err;
     if ((l = udp_link_new(d, &addr)) == NULL)
         return VLY_E_NOMEM;

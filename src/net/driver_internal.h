@@ -58,6 +58,8 @@ struct vly_driver {
     bool batch_kept; /* the socket was full: the batch is to be sent from batch_sent.done on */
     struct vly_udp_progress batch_sent;
     struct vly_batches batches;
+    bool lends; /* them to the kernel, see note_peer in driver.c */
+    struct vly_addr only_peer;
 };
 
 /* One clock read a pump, one each for calls from outside. */

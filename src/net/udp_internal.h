@@ -75,7 +75,9 @@ struct udp_message {
 };
 void vly_udp_message(struct udp_message *m, struct udp_rest *r);
 
-/* udp_splice.c: hands all of `r` over without copying it. */
+/* udp_splice.c: whether the kernel can do it at all. */
+bool vly_udp_can_splice(void);
+/* Hands all of `r`, none of which stands apart, over without copying it. */
 enum udp_spliced {
     UDP_SPLICED,       /* the kernel reads it where it stands */
     UDP_NOT_SPLICED,   /* not now: it is to be copied */

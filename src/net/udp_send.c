@@ -1,9 +1,10 @@
 /*
  * udp_send - batches into the socket, by the widest call the path takes.
  *
- * Invariant: a byte of a batch is handed to the kernel once, whatever fails on the way.
+ * Invariant: a byte of a batch is handed to the kernel once, whatever fails on the way; but for a
+ * splice that stops half-way (udp_splice.c), after which datagrams may come twice.
  * Cost: one call a batch (gso, mmsg) or a datagram (basic), three in place of the kernel's copy
- * (splice); no allocation, no copy of our own.
+ * (splice); no allocation, no copy.
  */
 #include "net/udp_internal.h"
 
@@ -158,7 +159,7 @@ enum vly_io vly_udp_io_to(const struct vly_udp *s, const struct vly_addr *to)
 {
     if (s->io >= VLY_IO_GSO && is_for(&s->refusals[refusal_slot(to)], to))
         return VLY_IO_MMSG;
-    return s->io;
+    return s->copy_batches > 0 ? VLY_IO_GSO : s->io;
 }
 
 static enum vly_io strategy(struct vly_udp *s, const struct vly_batch *b, const struct udp_rest *r)
@@ -254,7 +255,8 @@ size_t vly_udp_take_too_long(struct vly_udp *s)
 /* Handing a short one over takes longer than copying it. */
 static bool is_for_splice(const struct vly_udp *s, enum vly_io io, const struct udp_rest *r)
 {
-    return s->io == VLY_IO_SPLICE && io != VLY_IO_MMSG && r->len >= SPLICE_MIN_BYTES;
+    return s->io == VLY_IO_SPLICE && io != VLY_IO_MMSG && r->apart.len == 0 &&
+           r->len >= SPLICE_MIN_BYTES;
 }
 
 int vly_udp_send(struct vly_udp *s, struct vly_batch *b, struct vly_udp_progress *p)
@@ -274,7 +276,7 @@ int vly_udp_send(struct vly_udp *s, struct vly_batch *b, struct vly_udp_progress
         io = strategy(s, b, &r);
         if (p->may_lend && is_for_splice(s, io, &r))
             spliced = vly_udp_splice(s, &r);
-        p->lent |= spliced != UDP_NOT_SPLICED;
+        p->lent |= spliced != UDP_NOT_SPLICED; /* what failed may have been taken in part */
         if (spliced == UDP_SPLICED) {
             s->stats.datagrams_sent += segments_of(r.len, r.segment_bytes);
             p->done = b->len;

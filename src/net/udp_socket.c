@@ -102,7 +102,7 @@ static enum vly_io choose_io(int fd, enum vly_io wanted)
         return VLY_IO_MMSG;
     if (!set_int(fd, SOL_UDP, UDP_SEGMENT, 0) || !set_int(fd, SOL_UDP, UDP_GRO, 1))
         return VLY_IO_MMSG;
-    return wanted == VLY_IO_GSO ? VLY_IO_GSO : VLY_IO_SPLICE;
+    return wanted != VLY_IO_GSO && vly_udp_can_splice() ? VLY_IO_SPLICE : VLY_IO_GSO;
 }
 
 /* Touches the pages of the first slots now: the first touch of fresh memory costs more than the

@@ -67,15 +67,14 @@ VLY_MUST_USE int vly_udp_check_route(const struct vly_udp *s, const struct vly_a
 /* How far a batch has come; all zero at first, but for `may_lend`. */
 struct vly_udp_progress {
     size_t done;   /* bytes handed to the kernel */
-    bool may_lend; /* the caller can leave the batch, and what stands apart, as it is for a while */
-    bool lent;     /* and has to: the kernel reads them when the receiver does. Pages count: a batch
-                    * that begins with one and shares none with others is read whole */
+    bool may_lend; /* the caller can leave the batch's bytes as they are for a while */
+    bool lent;     /* and has to: the kernel reads them where they stand, when the receiver does */
 };
 
-/* Sends the rest of the batch, from `p->done` on, which becomes b->len; parts that stand apart may
- * come to stand in it. Returns 0; VLY_E_AGAIN when the socket is full: call again with the same,
- * untouched batch when it is writable; VLY_E_UNREACHABLE, VLY_E_PERMISSION, VLY_E_IO when the rest
- * was dropped. To the engine what was dropped is lost. */
+/* Sends the rest of the batch, from `p->done` on, which becomes b->len. Returns 0; VLY_E_AGAIN when
+ * the socket is full: call again with the same, batch, gathered at most, when it is writable;
+ * VLY_E_UNREACHABLE, VLY_E_PERMISSION, VLY_E_IO when the rest was dropped. To the engine what was
+ * dropped is lost. */
 VLY_MUST_USE int vly_udp_send(struct vly_udp *s, struct vly_batch *b, struct vly_udp_progress *p);
 
 /* The size of the shortest datagram since the last call that the device it was to leave by does not

@@ -7,59 +7,36 @@
  *
  * The receiver's copy, or the device, is then the first to read the bytes. Unlike MSG_ZEROCOPY this
  * is no copy either where the packets stay on this machine, but nobody tells when the pages are
- * free: whoever lends a batch finds out by acknowledgements (vly_endpoint_has_settled). Whatever
- * fails here is left to the calls that copy: they know what to make of the error.
+ * free: whoever lends a batch finds out by acknowledgements (vly_endpoint_has_settled). Memory of
+ * the application is never lent, since nobody knows what will stand in it by the time it is read.
+ * Whatever fails here is left to the calls that copy: they know what to make of the error.
  */
 #include "net/udp_internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/udp.h>
-#include <string.h>
+#include <stdio.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
-#define PAGE_BYTES 4096u  /* the smallest there is; longer ones only take less room */
-#define FRAGMENTS_MAX 17u /* pages that a packet in the kernel refers to, MAX_SKB_FRAGS */
-#define PIPE_BYTES (32u * PAGE_BYTES)
-#define PARTS_MAX 3u
+/* A batch is in 17 pages at most, as many as a packet in the kernel may refer to (MAX_SKB_FRAGS),
+ * and the pipe counts its room in pages. */
+#define PAGE_BYTES 4096
+#define PIPE_BYTES (32 * PAGE_BYTES)
 
-/* Batches copied after a failure, before splicing is tried again. */
+/* Batches of the socket that are copied after a failure, before splicing is tried again. */
 #define RETRY_BATCHES 4096u
 
-static size_t pages_of(const struct iovec *part)
+/* Linux 6.5 gave splice to sockets one way, MSG_SPLICE_PAGES; before, UDP took single pages, and
+ * over IPv6 none. */
+bool vly_udp_can_splice(void)
 {
-    size_t in_page = (uintptr_t)part->iov_base % PAGE_BYTES;
+    struct utsname u;
+    int major = 0, minor = 0;
 
-    return (in_page + part->iov_len + PAGE_BYTES - 1) / PAGE_BYTES;
-}
-
-static size_t add_part(struct iovec *parts, size_t n, const void *data, size_t len)
-{
-    if (len == 0)
-        return n;
-    parts[n] = (struct iovec){.iov_base = (void *)data, .iov_len = len};
-    return n + 1;
-}
-
-/* What is to go, in at most PARTS_MAX parts. Of memory that stands apart whole pages go from there;
- * its ends are copied to where they belong, next to what is before and behind. */
-static size_t parts_of(const struct udp_rest *r, struct iovec *parts)
-{
-    const uint8_t *apart = r->apart.data;
-    uint8_t *place = r->data + r->len - VLY_TAG_BYTES - r->apart.len; /* where it belongs */
-    size_t head, whole, tail, n;
-
-    if (r->apart.len == 0)
-        return add_part(parts, 0, r->data, r->len);
-    head = (PAGE_BYTES - (uintptr_t)apart % PAGE_BYTES) % PAGE_BYTES;
-    if (head > r->apart.len)
-        head = r->apart.len;
-    whole = (r->apart.len - head) / PAGE_BYTES * PAGE_BYTES;
-    tail = r->apart.len - head - whole;
-    memcpy(place, apart, head);
-    memcpy(place + head + whole, apart + head + whole, tail);
-    n = add_part(parts, 0, r->data, (size_t)(place - r->data) + head);
-    n = add_part(parts, n, apart + head, whole);
-    return add_part(parts, n, place + head + whole, tail + VLY_TAG_BYTES);
+    return uname(&u) == 0 && sscanf(u.release, "%d.%d", &major, &minor) == 2 &&
+           (major > 6 || (major == 6 && minor >= 5)) && sysconf(_SC_PAGESIZE) == PAGE_BYTES;
 }
 
 void vly_udp_close_pipe(struct vly_udp *s)
@@ -79,13 +56,15 @@ static bool open_pipe(struct vly_udp *s)
         s->pipe[0] = s->pipe[1] = -1;
         return false;
     }
-    if (fcntl(s->pipe[1], F_SETPIPE_SZ, PIPE_BYTES) >= (int)PIPE_BYTES)
+    if (fcntl(s->pipe[1], F_SETPIPE_SZ, PIPE_BYTES) >= PIPE_BYTES)
         return true;
     vly_udp_close_pipe(s); /* the user has too many, or too long ones */
     return false;
 }
 
-/* Begins the message. When that fails there is nothing to clean up. */
+/* Begins the message. It names a segment size also for a single datagram: without one the kernel
+ * would compute the checksum of what comes in parts itself. When this fails there is nothing to
+ * clean up. */
 static bool begin(struct vly_udp *s, struct udp_rest *r)
 {
     struct udp_message m;
@@ -94,15 +73,22 @@ static bool begin(struct vly_udp *s, struct udp_rest *r)
     return sendmsg(s->fd, &m.header, MSG_MORE) == 0;
 }
 
-static bool complete(struct vly_udp *s, size_t len, const struct iovec *parts, size_t n)
+static bool complete(struct vly_udp *s, const struct udp_rest *r)
 {
-    return vmsplice(s->pipe[1], parts, n, SPLICE_F_NONBLOCK) == (ssize_t)len &&
-           splice(s->pipe[0], NULL, s->fd, NULL, len, SPLICE_F_NONBLOCK) == (ssize_t)len;
+    const struct iovec all = {.iov_base = r->data, .iov_len = r->len};
+    ssize_t n;
+
+    if (vmsplice(s->pipe[1], &all, 1, SPLICE_F_NONBLOCK) != (ssize_t)r->len)
+        return false;
+    do
+        n = splice(s->pipe[0], NULL, s->fd, NULL, r->len, SPLICE_F_NONBLOCK);
+    while (n < 0 && errno == EINTR);
+    return n == (ssize_t)r->len;
 }
 
 /* Nothing of the failed message may stay: neither in the pipe nor in the socket, where the next one
- * would be appended to it. What the socket has goes: datagrams that come twice, and one cut short.
- */
+ * would be appended to it. What the socket has goes: datagrams that come twice, and one that is cut
+ * short or empty. */
 static void clean_up(struct vly_udp *s)
 {
     int off = 0;
@@ -113,19 +99,10 @@ static void clean_up(struct vly_udp *s)
 
 enum udp_spliced vly_udp_splice(struct vly_udp *s, struct udp_rest *r)
 {
-    struct iovec parts[PARTS_MAX];
-    size_t pages = 0;
-    size_t n;
-
     if (s->copy_batches > 0) {
         s->copy_batches--;
         return UDP_NOT_SPLICED;
     }
-    n = parts_of(r, parts);
-    for (size_t i = 0; i < n; i++)
-        pages += pages_of(&parts[i]);
-    if (pages > FRAGMENTS_MAX)
-        return UDP_NOT_SPLICED;
     if (!open_pipe(s)) {
         vly_udp_copy_for_a_while(s);
         return UDP_NOT_SPLICED;
@@ -133,7 +110,7 @@ enum udp_spliced vly_udp_splice(struct vly_udp *s, struct udp_rest *r)
     if (!begin(s, r))
         return UDP_NOT_SPLICED;
     s->stats.send_calls++;
-    if (complete(s, r->len, parts, n))
+    if (complete(s, r))
         return UDP_SPLICED;
     clean_up(s);
     return UDP_SPLICE_FAILED;

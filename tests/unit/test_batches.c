@@ -4,7 +4,10 @@
 #include "net/batches.h"
 #include "support/support.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #define PAGE_BYTES 4096u
 #define CONNS 3
@@ -30,7 +33,7 @@ struct bench {
     struct vly_batches batches;
     struct vly_endpoint ep;
     uint64_t next_pn[CONNS];
-    struct lent lent[LENT_MAX]; /* in the order they went; settled ones leave from the front */
+    struct lent lent[LENT_MAX]; /* not settled when last looked at */
     unsigned n_lent;
 };
 
@@ -127,6 +130,15 @@ static void test_batches_take_turns_where_they_settle_at_once(void **state)
     vly_batches_fini(&b.batches);
 }
 
+static void lend_for_ever(struct bench *b)
+{
+    struct vly_batch *batch = vly_batches_now(&b->batches);
+
+    batch->cid = 1;
+    batch->end_pn = UINT64_MAX;
+    vly_batches_lend(&b->batches);
+}
+
 static void test_batches_keep_the_last_one(void **state)
 {
     const struct vly_batch *first, *last;
@@ -147,30 +159,33 @@ static void test_batches_keep_the_last_one(void **state)
     b.ep.settled_pn[0]++;
     assert_true(may_lend(&b));
     assert_ptr_equal(vly_batches_now(&b.batches), last);
-    vly_batches_lend(&b.batches);
+    lend_for_ever(&b);
     assert_ptr_equal(vly_batches_now(&b.batches), first);
     assert_false(may_lend(&b));
     vly_batches_fini(&b.batches);
 }
 
-static void test_batches_unsettled_hold_back_later_ones(void **state)
+/* What connections 0 and 2 have lent settles, before and behind what connection 1 has: it keeps a
+ * batch from being filled for each that it has lent, no more. */
+static void test_batches_unsettled_hold_back_none_of_others(void **state)
 {
+    const struct vly_batch *held[2];
     struct bench b;
-    uint64_t held;
 
     (void)state;
     bench_init(&b);
-    held = lend(&b, 1);
-    while (b.n_lent < LENT_MAX)
-        lend(&b, b.n_lent % 2 == 0 ? 0 : 2);
-    b.ep.settled_pn[0] = b.ep.settled_pn[2] = UINT64_MAX;
+    while (b.n_lent < LENT_MAX) {
+        if (b.n_lent == 10 || b.n_lent == 30)
+            held[b.n_lent == 30] = vly_batches_now(&b.batches);
+        lend(&b, b.n_lent == 10 || b.n_lent == 30 ? 1 : b.n_lent % 2 * 2);
+    }
     assert_false(may_lend(&b));
-    b.ep.settled_pn[1] = held;
-    for (unsigned i = 0; i < LENT_MAX; i++) {
+    b.ep.settled_pn[0] = b.ep.settled_pn[2] = UINT64_MAX;
+    for (unsigned i = 0; i < LENT_MAX - 2; i++) {
         assert_true(may_lend(&b));
-        vly_batches_now(&b.batches)->cid = 1;
-        vly_batches_now(&b.batches)->end_pn = UINT64_MAX;
-        vly_batches_lend(&b.batches);
+        assert_ptr_not_equal(vly_batches_now(&b.batches), held[0]);
+        assert_ptr_not_equal(vly_batches_now(&b.batches), held[1]);
+        lend_for_ever(&b);
     }
     assert_false(may_lend(&b));
     vly_batches_fini(&b.batches);
@@ -178,12 +193,12 @@ static void test_batches_unsettled_hold_back_later_ones(void **state)
 
 static void forget_settled(struct bench *b)
 {
-    unsigned n = 0;
+    unsigned kept = 0;
 
-    while (n < b->n_lent && vly_endpoint_has_settled(&b->ep, b->lent[n].cid, b->lent[n].end_pn))
-        n++;
-    b->n_lent -= n;
-    memmove(b->lent, b->lent + n, b->n_lent * sizeof(b->lent[0]));
+    for (unsigned i = 0; i < b->n_lent; i++)
+        if (!vly_endpoint_has_settled(&b->ep, b->lent[i].cid, b->lent[i].end_pn))
+            b->lent[kept++] = b->lent[i];
+    b->n_lent = kept;
 }
 
 static void assert_now_is_ours(const struct bench *b)
@@ -229,6 +244,40 @@ static void test_batches_of_any_sequence(void **state)
     vly_batches_fini(&b.batches);
 }
 
+/* What was lent stays as it was for whoever still reads it. */
+static void test_batches_renew_keeps_the_batch_of_now(void **state)
+{
+    struct bench b;
+    struct vly_batch *now;
+    int pipe_fds[2];
+    uint8_t read_late;
+
+    (void)state;
+    bench_init(&b);
+    assert_int_equal(pipe(pipe_fds), 0);
+    now = vly_batches_now(&b.batches);
+    now->data[0] = 7;
+    assert_int_equal(vmsplice(pipe_fds[1], &(struct iovec){now->data, 1}, 1, 0), 1);
+    lend(&b, 1);
+    now = vly_batches_now(&b.batches);
+    now->data[0] = 8;
+    now->len = 9;
+    assert_int_equal(vly_batches_renew(&b.batches), 0);
+    now = vly_batches_now(&b.batches);
+    assert_int_equal(now->data[0], 8);
+    assert_int_equal(now->len, 9);
+    for (unsigned i = 0; i < LENT_MAX; i++) {
+        assert_true(may_lend(&b));
+        vly_batches_now(&b.batches)->data[0] = 1;
+        lend_for_ever(&b);
+    }
+    assert_int_equal(read(pipe_fds[0], &read_late, 1), 1);
+    assert_int_equal(read_late, 7);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    vly_batches_fini(&b.batches);
+}
+
 static void test_batches_fini_of_nothing(void **state)
 {
     struct vly_batches none = {0};
@@ -249,7 +298,8 @@ int main(void)
         cmocka_unit_test(test_batches_used_last_are_used_next),
         cmocka_unit_test(test_batches_take_turns_where_they_settle_at_once),
         cmocka_unit_test(test_batches_keep_the_last_one),
-        cmocka_unit_test(test_batches_unsettled_hold_back_later_ones),
+        cmocka_unit_test(test_batches_unsettled_hold_back_none_of_others),
+        cmocka_unit_test(test_batches_renew_keeps_the_batch_of_now),
         cmocka_unit_test(test_batches_of_any_sequence),
         cmocka_unit_test(test_batches_fini_of_nothing),
     };

@@ -190,8 +190,8 @@ static void spy_seal(void *keys, struct vly_aead_job *jobs, size_t n)
     spied.real->seal(keys, jobs, n);
 }
 
-/* Single packets, runs, probes of the path's MTU and the CLOSE. The kernel may still be reading
- * what the batch held before: clear text would get out. */
+/* Single packets, runs, key updates, probes of the path's MTU and the CLOSE. The kernel may still
+ * be reading what the batch held before: clear text would get out. */
 static void test_conn_batches_never_hold_clear_text(void **state)
 {
     struct vly_endpoint_config c = pair_config(PAIR_CLIENT);
@@ -202,6 +202,7 @@ static void test_conn_batches_never_hold_clear_text(void **state)
     if (sealed_method() == VLY_METHOD_NONE)
         skip();
     c.conn.search_max_bytes = VLY_DATAGRAM_MAX;
+    c.conn.key_update_pkts = 100;
     p = pair_new(&c, NULL);
     spied.real = client(p)->crypto.sealed[0];
     spied.suite = *spied.real;
@@ -219,6 +220,9 @@ static void test_conn_batches_never_hold_clear_text(void **state)
     vly_conn_close(client(p)->conn, p->now_ns, 1, "enough");
     pair_run(p, VLY_MS(1));
     assert_true(spied.jobs > 100);
+    assert_true(pair_stats(p, PAIR_CLIENT).mtu_probes_sent > 0);
+    assert_true(pair_stats(p, PAIR_CLIENT).key_updates_sent > 0);
+    assert_int_equal(pair_stats(p, PAIR_CLIENT).frames_sent[VLY_FRAME_CLOSE_APP], 1);
     pair_free(p);
 }
 

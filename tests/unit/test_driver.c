@@ -1,6 +1,6 @@
 /*
  * Streams through two drivers. To make a socket full at chosen calls, sendto, sendmsg and sendmmsg
- * are defined here in front of the C library's.
+ * are defined here in front of the C library's, and vmsplice to count its calls.
  */
 #include "support/driver_world.h"
 
@@ -15,6 +15,7 @@ static unsigned full_every; /* every n-th send call fails with EAGAIN; 0: none *
 static unsigned send_calls;
 static bool refuse_parts;      /* the next datagram that stands in parts fails with EAGAIN */
 static unsigned parts_refused; /* so many did */
+static unsigned lent_batches;
 
 static bool is_full(void)
 {
@@ -44,10 +45,17 @@ int sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
     return is_full() ? -1 : (int)syscall(SYS_sendmmsg, fd, messages, n, flags);
 }
 
+ssize_t vmsplice(int fd, const struct iovec *parts, size_t n, unsigned flags)
+{
+    lent_batches++;
+    return syscall(SYS_vmsplice, fd, parts, n, flags);
+}
+
 static int setup(void **state)
 {
     (void)state;
     full_every = 0;
+    lent_batches = 0;
     return 0;
 }
 
@@ -147,6 +155,41 @@ static void test_driver_copies_what_a_kept_batch_has_lent(void **state)
     assert_int_equal(w->server.received, len);
     assert_int_equal(w->server.conn_stats.dropped_received, 0);
     world_free(w);
+}
+
+/* In clear, what a peer is late to read must not be somebody else's: a client with one server
+ * lends, a server or a client with two does not. */
+static void test_driver_lends_to_one_peer_alone(void **state)
+{
+    static const struct {
+        bool server_sends, two_peers, lends;
+    } cases[] = {{false, false, true}, {true, false, false}, {false, true, false}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct world *w = world_new();
+        struct vly_udp *stranger = test_udp_open(AF_INET, VLY_IO_BASIC, 0);
+        struct end other = {.world = w};
+        struct sockaddr_storage there;
+        struct vly_link *link;
+
+        lent_batches = 0;
+        world_start(w, AF_INET);
+        world_run_until_open(w);
+        vly_udp_local(stranger, &there);
+        if (cases[i].two_peers) {
+            assert_int_equal(vly_driver_connect(w->client.driver, (const void *)&there, &link), 0);
+            end_take(&other, link);
+        }
+        end_send(cases[i].server_sends ? &w->server : &w->client, BULK_BYTES);
+        world_run(w);
+        assert_int_equal(w->server.received + w->client.received, BULK_BYTES);
+        /* before Linux 6.5 it is always "gso" */
+        assert_int_equal(lent_batches > 5, cases[i].lends && w->client.stats.io[0] == 's');
+        assert_true(cases[i].lends || lent_batches == 0);
+        vly_udp_close(stranger);
+        world_free(w);
+    }
 }
 
 /* More HELLOs than one read takes, and more than a pump's share of batches: each is answered all
@@ -289,6 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_driver_streams_arrive_whole, setup),
+        cmocka_unit_test_setup(test_driver_lends_to_one_peer_alone, setup),
         cmocka_unit_test_setup(test_driver_keeps_what_a_full_socket_refuses, setup),
         cmocka_unit_test_setup(test_driver_copies_what_a_kept_batch_has_lent, setup),
         cmocka_unit_test_setup(test_driver_answers_all_who_knock, setup),

@@ -149,12 +149,12 @@ struct vly_transport_options {
     const struct vly_security *security; /* not with plain; NULL: the defaults in it. Borrowed
                                             during the call that opens the transport */
     const char *cc;                      /* UDP: "cubic" (default), "reno", "fixed" */
-    const char *io;                      /* UDP: "auto" (default), "splice", "gso", "mmsg" or "basic" */
-    bool no_spin;                        /* UDP, plain: never wait awake for what is next */
-    uint32_t ack_every_pkts;             /* UDP: an ACK each so many packets at least, 1 to 128,
-                                            which measures what ACKs cost; 0: as SPEC 5.1 */
-    uint64_t rate_bytes_per_s;           /* UDP: upper bound; 0: none */
-    uint32_t max_datagram_bytes;         /* UDP: --mss, 1200 to 65507; 0: what the path carries */
+    const char *io;              /* UDP: "auto" (default), "splice", "gso", "mmsg" or "basic" */
+    bool no_spin;                /* UDP, plain: never wait awake for what is next */
+    uint32_t ack_every_pkts;     /* UDP: an ACK each so many packets at least, 1 to 128,
+                                    which measures what ACKs cost; 0: as SPEC 5.1 */
+    uint64_t rate_bytes_per_s;   /* UDP: upper bound; 0: none */
+    uint32_t max_datagram_bytes; /* UDP: --mss, 1200 to 65507; 0: what the path carries */
     uint64_t window_bytes; /* --window: largest receive window and send buffer; 0: automatic */
     uint64_t timeout_ns;   /* no answer for so long is an error; 0: 10 s */
     enum vly_carrier carrier;

@@ -174,6 +174,7 @@ static void test_driver_lends_to_one_peer_alone(void **state)
         struct vly_link *link;
 
         lent_batches = 0;
+        w->client_opt.conn.max_datagram_bytes = w->server_opt.conn.max_datagram_bytes = 1472;
         world_start(w, AF_INET);
         world_run_until_open(w);
         vly_udp_local(stranger, &there);

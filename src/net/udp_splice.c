@@ -16,7 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/udp.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -33,10 +33,14 @@
 bool vly_udp_can_splice(void)
 {
     struct utsname u;
-    int major = 0, minor = 0;
+    long major, minor;
+    char *end;
 
-    return uname(&u) == 0 && sscanf(u.release, "%d.%d", &major, &minor) == 2 &&
-           (major > 6 || (major == 6 && minor >= 5)) && sysconf(_SC_PAGESIZE) == PAGE_BYTES;
+    if (uname(&u) != 0 || sysconf(_SC_PAGESIZE) != PAGE_BYTES)
+        return false;
+    major = strtol(u.release, &end, 10);
+    minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
+    return major > 6 || (major == 6 && minor >= 5);
 }
 
 void vly_udp_close_pipe(struct vly_udp *s)

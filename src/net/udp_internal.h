@@ -62,7 +62,7 @@ struct vly_udp {
 struct udp_rest {
     union vly_sockaddr to;
     socklen_t to_len;
-    uint8_t *data;
+    const uint8_t *data;
     size_t len;
     size_t segment_bytes;
     struct vly_span apart; /* vly_batch.apart */
@@ -77,12 +77,12 @@ void vly_udp_message(struct udp_message *m, struct udp_rest *r);
 
 /* udp_splice.c: whether the kernel can do it at all. */
 bool vly_udp_can_splice(void);
-/* Hands all of `r`, none of which stands apart, over without copying it. */
 enum udp_spliced {
     UDP_SPLICED,       /* the kernel reads it where it stands */
     UDP_NOT_SPLICED,   /* not now: it is to be copied */
     UDP_SPLICE_FAILED, /* it is to be copied, and the kernel may be reading it all the same */
 };
+/* Hands all of `r`, none of which stands apart, over without copying it. */
 enum udp_spliced vly_udp_splice(struct vly_udp *s, struct udp_rest *r);
 /* What could be copied could not be spliced: that is tried again much later. */
 void vly_udp_copy_for_a_while(struct vly_udp *s);

@@ -31,11 +31,11 @@ static size_t min_size(size_t a, size_t b)
 /* A single datagram of which a part stands elsewhere. */
 static ssize_t send_parts(struct vly_udp *s, struct udp_rest *r)
 {
-    uint8_t *tag = r->data + r->len - VLY_TAG_BYTES;
+    const uint8_t *tag = r->data + r->len - VLY_TAG_BYTES;
     struct iovec parts[] = {
-        {.iov_base = r->data, .iov_len = r->len - VLY_TAG_BYTES - r->apart.len},
+        {.iov_base = (void *)r->data, .iov_len = r->len - VLY_TAG_BYTES - r->apart.len},
         {.iov_base = (void *)r->apart.data, .iov_len = r->apart.len},
-        {.iov_base = tag, .iov_len = VLY_TAG_BYTES},
+        {.iov_base = (void *)tag, .iov_len = VLY_TAG_BYTES},
     };
     struct msghdr msg = {.msg_name = &r->to.any,
                          .msg_namelen = r->to_len,
@@ -69,7 +69,7 @@ static size_t send_mmsg(struct vly_udp *s, struct udp_rest *r)
     for (size_t i = 0; i < n; i++) {
         size_t begin = i * r->segment_bytes;
 
-        iovecs[i].iov_base = r->data + begin;
+        iovecs[i].iov_base = (void *)(r->data + begin);
         iovecs[i].iov_len = min_size(r->len - begin, r->segment_bytes);
         messages[i].msg_hdr.msg_iov = &iovecs[i];
         messages[i].msg_hdr.msg_iovlen = 1;
@@ -103,7 +103,7 @@ void vly_udp_message(struct udp_message *m, struct udp_rest *r)
 
 static size_t send_gso(struct vly_udp *s, struct udp_rest *r)
 {
-    struct iovec iov = {.iov_base = r->data, .iov_len = r->len};
+    struct iovec iov = {.iov_base = (void *)r->data, .iov_len = r->len};
     struct udp_message m;
 
     vly_udp_message(&m, r);
@@ -180,7 +180,7 @@ static size_t send_by(struct vly_udp *s, enum vly_io io, struct udp_rest *r)
     case VLY_IO_MMSG:
         return send_mmsg(s, r);
     case VLY_IO_GSO:
-    case VLY_IO_SPLICE: /* has been tried */
+    case VLY_IO_SPLICE: /* no strategy: vly_udp_send tries it before this one */
         return send_gso(s, r);
     }
     return send_basic(s, r);
@@ -259,7 +259,7 @@ static bool is_for_splice(const struct vly_udp *s, enum vly_io io, const struct 
            r->len >= SPLICE_MIN_BYTES;
 }
 
-int vly_udp_send(struct vly_udp *s, struct vly_batch *b, struct vly_udp_progress *p)
+int vly_udp_send(struct vly_udp *s, const struct vly_batch *b, struct vly_udp_progress *p)
 {
     struct udp_rest r = {.segment_bytes = b->segment_bytes, .apart = b->apart};
 

@@ -72,10 +72,11 @@ struct vly_udp_progress {
 };
 
 /* Sends the rest of the batch, from `p->done` on, which becomes b->len. Returns 0; VLY_E_AGAIN when
- * the socket is full: call again with the same, batch, gathered at most, when it is writable;
+ * the socket is full: call again with the same batch, gathered at most, when it is writable;
  * VLY_E_UNREACHABLE, VLY_E_PERMISSION, VLY_E_IO when the rest was dropped. To the engine what was
  * dropped is lost. */
-VLY_MUST_USE int vly_udp_send(struct vly_udp *s, struct vly_batch *b, struct vly_udp_progress *p);
+VLY_MUST_USE int vly_udp_send(struct vly_udp *s, const struct vly_batch *b,
+                              struct vly_udp_progress *p);
 
 /* The size of the shortest datagram since the last call that the device it was to leave by does not
  * take; 0: there was none. To be called after each vly_udp_send. */

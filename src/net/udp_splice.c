@@ -79,7 +79,7 @@ static bool begin(struct vly_udp *s, struct udp_rest *r)
 
 static bool complete(struct vly_udp *s, const struct udp_rest *r)
 {
-    const struct iovec all = {.iov_base = r->data, .iov_len = r->len};
+    const struct iovec all = {.iov_base = (void *)r->data, .iov_len = r->len};
     ssize_t n;
 
     if (vmsplice(s->pipe[1], &all, 1, SPLICE_F_NONBLOCK) != (ssize_t)r->len)

@@ -2,16 +2,19 @@
  * Long batches that the kernel reads where they stand, and what becomes of them where it does not.
  * To fail at a chosen call and to count, the calls are defined here in front of the C library's.
  */
+#include "net/udp_internal.h"
 #include "support/udp_pair.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define PAGE_BYTES 4096u
@@ -61,6 +64,17 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
     if (next_limit(SENDMSG, 0) < 0)
         return -1;
     return swallows ? 0 : syscall(SYS_sendmsg, fd, message, flags);
+}
+
+static const char *fake_release; /* NULL: the kernel's own */
+
+int uname(struct utsname *u)
+{
+    int err = (int)syscall(SYS_uname, u);
+
+    if (fake_release != NULL)
+        snprintf(u->release, sizeof(u->release), "%s", fake_release);
+    return err;
 }
 
 int pipe2(int fds[2], int flags)
@@ -391,13 +405,16 @@ static unsigned tries(void)
 /* So many batches that could be lent are copied, and then one is lent. */
 static void assert_copies(struct fixture *f, unsigned n)
 {
+    const struct vly_udp *tx = f->pair->tx;
     unsigned before = tries();
 
+    assert_int_equal(vly_udp_io_to(tx, &f->pair->rx_addr), n > 0 ? VLY_IO_GSO : VLY_IO_SPLICE);
     fill(f, RUN_BYTES, RUN_SEGMENT_BYTES);
     swallows = true;
     for (unsigned i = 0; i < n; i++)
         assert_false(send_batch(f, true).lent);
     assert_int_equal(tries(), before);
+    assert_int_equal(vly_udp_io_to(tx, &f->pair->rx_addr), VLY_IO_SPLICE);
     swallows = false;
     assert_true(send_batch(f, true).lent);
     receive_batch(f);
@@ -608,9 +625,36 @@ static void test_udp_splice_leaves_no_descriptor_open(void **state)
     }
 }
 
+/* MSG_SPLICE_PAGES came with Linux 6.5. */
+static void test_udp_splice_asks_the_kernel_for_its_version(void **state)
+{
+    static const struct {
+        const char *release;
+        bool can;
+    } cases[] = {{"4.18.0-553.el8", false},
+                 {"5.15.0-91-generic", false},
+                 {"6.1.0-18-amd64", false},
+                 {"6.4.16", false},
+                 {"6.5.0-rc1", true},
+                 {"6.12.9+bpo", true},
+                 {"7.0", true},
+                 {"10.2.3", true},
+                 {"6", false},
+                 {"", false},
+                 {"unknown", false}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        fake_release = cases[i].release;
+        assert_int_equal(vly_udp_can_splice(), cases[i].can);
+    }
+    fake_release = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_udp_splice_asks_the_kernel_for_its_version),
         cmocka_unit_test(test_udp_splice_long_batches_arrive_whole),
         cmocka_unit_test(test_udp_splice_long_batches_arrive_whole_by_ipv6),
         cmocka_unit_test(test_udp_splice_is_no_copy),

@@ -265,6 +265,17 @@ void vly_batch_gather(struct vly_batch *b)
     b->apart.len = 0;
 }
 
+/* It has just sent, and may have more: its turn goes on, or it is at the end of the line. */
+static void ready_again(struct vly_shared *sh, struct vly_conn *c)
+{
+    if (++c->turn_batches < VLY_TURN_BATCHES) {
+        vly_ready_push_first(sh, c);
+        return;
+    }
+    c->turn_batches = 0;
+    vly_ready_push(sh, c);
+}
+
 bool vly_endpoint_send(struct vly_endpoint *ep, struct vly_batch *b, uint64_t now_ns)
 {
     struct vly_conn *c;
@@ -278,9 +289,10 @@ bool vly_endpoint_send(struct vly_endpoint *ep, struct vly_batch *b, uint64_t no
     while ((c = vly_ready_pop(&ep->sh)) != NULL) {
         if (vly_conn_send(c, b, now_ns)) {
             b->end_pn = c->log.next;
-            vly_ready_push(&ep->sh, c); /* at the end of the line: others first */
+            ready_again(&ep->sh, c);
             return true;
         }
+        c->turn_batches = 0;
         vly_conntab_update(&ep->conns, c);
     }
     return send_reply(ep, b); /* the CLOSE of one that could not go on, just now */

@@ -136,6 +136,17 @@ void vly_ready_push(struct vly_shared *sh, struct vly_conn *c)
     sh->ready_tail = c;
 }
 
+void vly_ready_push_first(struct vly_shared *sh, struct vly_conn *c)
+{
+    if (c->is_ready)
+        return;
+    c->is_ready = true;
+    c->ready_next = sh->ready_head;
+    sh->ready_head = c;
+    if (sh->ready_tail == NULL)
+        sh->ready_tail = c;
+}
+
 struct vly_conn *vly_ready_pop(struct vly_shared *sh)
 {
     struct vly_conn *c = sh->ready_head;

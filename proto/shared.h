@@ -88,6 +88,8 @@ void vly_half_open_remove(struct vly_shared *sh, struct vly_conn *c);
 
 /* Intrusive list of connections with something to do. */
 void vly_ready_push(struct vly_shared *sh, struct vly_conn *c);
+/* At the head of the line. One that is in it stays where it is. */
+void vly_ready_push_first(struct vly_shared *sh, struct vly_conn *c);
 struct vly_conn *vly_ready_pop(struct vly_shared *sh);
 
 #endif

@@ -141,12 +141,20 @@ static void test_shared_ready_list(void **state)
         vly_ready_push(&sh, &c[1]);
         vly_ready_push(&sh, &c[0]);
         vly_ready_push(&sh, &c[1]); /* is in it already */
+        vly_ready_push_first(&sh, &c[0]);
         vly_ready_push(&sh, &c[2]);
         assert_ptr_equal(vly_ready_pop(&sh), &c[1]);
         vly_ready_push(&sh, &c[1]);
         assert_ptr_equal(vly_ready_pop(&sh), &c[0]);
         assert_ptr_equal(vly_ready_pop(&sh), &c[2]);
         assert_ptr_equal(vly_ready_pop(&sh), &c[1]);
+        assert_null(vly_ready_pop(&sh));
+        vly_ready_push_first(&sh, &c[2]); /* the head and the tail */
+        vly_ready_push(&sh, &c[0]);
+        vly_ready_push_first(&sh, &c[1]);
+        assert_ptr_equal(vly_ready_pop(&sh), &c[1]);
+        assert_ptr_equal(vly_ready_pop(&sh), &c[2]);
+        assert_ptr_equal(vly_ready_pop(&sh), &c[0]);
         assert_null(vly_ready_pop(&sh));
     }
 }

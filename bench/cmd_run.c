@@ -54,7 +54,7 @@ static const struct vly_opt run_opts[] = {
     {"interval", 'i', VLY_OPT_DURATION, RUN(interval_ns), "TIME",
      "report so often (default: 1s for people, never with --json)", VLY_MS(10), VLY_S(3600)},
     {"verify", 0, VLY_OPT_FLAG, RUN(verify), NULL,
-     "compare every byte that arrives, not only some of each piece", 0, 0},
+     "compare every byte that arrives, not only eight of each 16 KiB", 0, 0},
     {"json", 0, VLY_OPT_FLAG, RUN(json), NULL, "print one JSON object a line on standard output", 0,
      0},
     {"quiet", 'q', VLY_OPT_FLAG, RUN(quiet), NULL, "print the result alone", 0, 0},

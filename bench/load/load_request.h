@@ -46,10 +46,10 @@ enum bench_way { BENCH_FORWARD, BENCH_BACK };
     X(mss_bytes, 0, BENCH_DATAGRAM_MAX)                               \
     X(ack_every_pkts, 0, BENCH_ACK_EVERY_MAX) /* Volley over UDP, both ends; 0: by itself */
 
-#define BENCH_REQUEST_FLAGS(X)                                             \
-    X(reverse)                                                             \
-    X(bidir)                                                               \
-    X(verify)  /* compare every byte, not the first eight of each piece */ \
+#define BENCH_REQUEST_FLAGS(X)                                    \
+    X(reverse)                                                    \
+    X(bidir)                                                      \
+    X(verify)  /* compare every byte, not eight of each 16 KiB */ \
     X(no_spin) /* plain Volley: both ends sleep at once when nothing comes */
 
 struct bench_request {

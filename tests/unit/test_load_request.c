@@ -315,30 +315,69 @@ static void test_load_preamble_strangers(void **state)
 
 /* ---- what is sent ---- */
 
-/* A byte that is wrong in the first eight is always noticed, elsewhere with `all`. */
+enum { HOT_BYTES = 24, STREAM_BYTES = 3 * 16384 };
+
+/* What a stream carries at `offset`. */
+static uint8_t hot_byte(uint64_t offset)
+{
+    return (uint8_t)(offset % HOT_BYTES + 1);
+}
+
+/* Whether all of a stream is taken for what was sent, in pieces of `piece` bytes. */
+static bool hot_takes(const struct bench_hot *hot, const uint8_t *stream, size_t piece, bool all)
+{
+    for (size_t at = 0; at < STREAM_BYTES; at += piece) {
+        size_t left = STREAM_BYTES - at;
+
+        if (!bench_hot_check(
+                hot, at, (struct vly_span){.data = stream + at, .len = left < piece ? left : piece},
+                all))
+            return false;
+    }
+    return true;
+}
+
+/* A wrong byte is noticed where it is one of eight at each 16 KiB and those are in one piece, with
+ * `all` everywhere; so is a stream that has shifted. */
 static void test_load_hot_check(void **state)
 {
-    uint8_t bytes[24 + 8];
-    struct bench_hot hot = {.bytes = bytes, .block_bytes = 24};
-    uint8_t got[60];
-    struct vly_span data = {.data = got, .len = sizeof(got)};
+    static const size_t pieces[] = {STREAM_BYTES, 20000, 16384, 1455, 100};
+    static const struct {
+        size_t at;
+        bool noticed;
+    } wrong[] = {{0, true},      {7, true},         {8, false},
+                 {16383, false}, {16384, true},     {16391, true},
+                 {16392, false}, {2 * 16384, true}, {STREAM_BYTES - 1, false}};
+    static uint8_t stream[STREAM_BYTES + 1];
+    uint8_t bytes[HOT_BYTES + 8];
+    struct bench_hot hot = {.bytes = bytes, .block_bytes = HOT_BYTES};
 
     (void)state;
     for (unsigned i = 0; i < sizeof(bytes); i++)
-        bytes[i] = (uint8_t)(i % 24 + 1);
-    for (uint64_t offset = 0; offset < 50; offset++) {
-        for (unsigned i = 0; i < sizeof(got); i++)
-            got[i] = (uint8_t)((offset + i) % 24 + 1);
-        assert_true(bench_hot_check(&hot, offset, data, false));
-        assert_true(bench_hot_check(&hot, offset, data, true));
-        assert_false(bench_hot_check(&hot, offset + 1, data, false));
-        got[7] ^= 1;
-        assert_false(bench_hot_check(&hot, offset, data, false));
-        got[7] ^= 1;
-        got[59] ^= 1;
-        assert_true(bench_hot_check(&hot, offset, data, false));
-        assert_false(bench_hot_check(&hot, offset, data, true));
+        bytes[i] = hot_byte(i);
+    for (unsigned i = 0; i < sizeof(stream); i++)
+        stream[i] = hot_byte(i);
+    for (unsigned k = 0; k < sizeof(pieces) / sizeof(pieces[0]); k++) {
+        assert_true(hot_takes(&hot, stream, pieces[k], false));
+        assert_true(hot_takes(&hot, stream, pieces[k], true));
+        assert_false(hot_takes(&hot, stream + 1, pieces[k], false));
+        for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+            stream[wrong[i].at] ^= 1;
+            assert_int_equal(hot_takes(&hot, stream, pieces[k], false), !wrong[i].noticed);
+            assert_false(hot_takes(&hot, stream, pieces[k], true));
+            stream[wrong[i].at] ^= 1;
+        }
     }
+    assert_true(hot_takes(&hot, stream, 7, false)); /* none holds eight: nothing to compare */
+    stream[0] ^= 1;
+    assert_true(hot_takes(&hot, stream, 7, false));
+    assert_false(hot_takes(&hot, stream, 7, true));
+    hot.block_bytes = 4; /* shorter than what is compared: all of it is */
+    for (unsigned i = 0; i < sizeof(stream); i++)
+        stream[i] = hot_byte(i % 4);
+    assert_true(hot_takes(&hot, stream, 1455, false));
+    stream[100] ^= 1;
+    assert_false(hot_takes(&hot, stream, 1455, false));
 }
 
 int main(void)

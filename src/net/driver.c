@@ -482,6 +482,13 @@ static int note_peer(struct vly_driver *d, const struct vly_addr *peer)
     return vly_batches_renew(&d->batches);
 }
 
+enum vly_io driver_io_to(const struct vly_driver *d, const struct vly_addr *to)
+{
+    enum vly_io io = vly_udp_io_to(d->udp, to);
+
+    return io == VLY_IO_SPLICE && !d->lends ? VLY_IO_GSO : io;
+}
+
 int vly_driver_connect(struct vly_driver *d, const struct sockaddr *peer, struct vly_link **out)
 {
     struct vly_addr addr;

@@ -64,6 +64,8 @@ struct vly_driver {
 
 /* One clock read a pump, one each for calls from outside. */
 uint64_t driver_now_ns(const struct vly_driver *d);
+/* How datagrams to that peer go out now. */
+enum vly_io driver_io_to(const struct vly_driver *d, const struct vly_addr *to);
 /* The engine was given something to send: pumps soon, never at once. */
 void driver_wake(struct vly_driver *d);
 /* Frees the driver if it is closing and nothing holds it any more. */

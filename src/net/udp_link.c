@@ -119,7 +119,7 @@ static void link_stats(const struct vly_link *l, struct vly_link_stats *out)
         .key_updates = s.key_updates_sent + s.key_updates_received,
         .forgeries = s.forgeries,
         .transport = "udp",
-        .io = vly_io_name(vly_udp_io_to(ul->driver->udp, &ul->peer)),
+        .io = vly_io_name(driver_io_to(ul->driver, &ul->peer)),
     };
     snprintf(out->cc, sizeof(out->cc), "%s",
              ul->driver->opt.conn.cc != NULL ? ul->driver->opt.conn.cc->name : "cubic");

@@ -169,8 +169,9 @@ struct vly_conn {
 
     bool is_ready;
     struct vly_conn *ready_next;
-    unsigned turn_batches; /* sent in a row since it was at the head of the line */
-    bool holds_events;     /* in the endpoint's list `received` */
+    unsigned turn_batches;  /* sent in a row since it was at the head of the line */
+    uint64_t turn_since_ns; /* the first of them */
+    bool holds_events;      /* in the endpoint's list `received` */
     struct vly_conn *received_next;
     struct vly_conn *closed_next;
     bool is_half_open; /* in the list of those in ACCEPTED */

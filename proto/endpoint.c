@@ -266,9 +266,12 @@ void vly_batch_gather(struct vly_batch *b)
 }
 
 /* It has just sent, and may have more: its turn goes on, or it is at the end of the line. */
-static void ready_again(struct vly_shared *sh, struct vly_conn *c)
+static void ready_again(struct vly_shared *sh, struct vly_conn *c, uint64_t now_ns)
 {
-    if (++c->turn_batches < VLY_TURN_BATCHES) {
+    if (c->turn_batches++ == 0)
+        c->turn_since_ns = now_ns;
+    if (c->turn_batches < VLY_TURN_BATCHES &&
+        vly_time_since(now_ns, c->turn_since_ns) < VLY_TURN_NS) {
         vly_ready_push_first(sh, c);
         return;
     }
@@ -289,7 +292,7 @@ bool vly_endpoint_send(struct vly_endpoint *ep, struct vly_batch *b, uint64_t no
     while ((c = vly_ready_pop(&ep->sh)) != NULL) {
         if (vly_conn_send(c, b, now_ns)) {
             b->end_pn = c->log.next;
-            ready_again(&ep->sh, c);
+            ready_again(&ep->sh, c, now_ns);
             return true;
         }
         c->turn_batches = 0;

@@ -24,9 +24,11 @@
 #define VLY_ADDR_MAX 28       /* a sockaddr_in6 fits */
 #define VLY_BATCH_BYTES 65507 /* largest UDP payload, also of a segmented send */
 #define VLY_BATCH_PKTS 64     /* datagrams in a batch at most */
-/* Batches that a connection may send in a row while others wait: what arrives together is
- * acknowledged together. */
+/* What a connection may send in a row while others wait, for what arrives together is acknowledged
+ * together: so many batches, none of them later than this after the first. A socket that has no
+ * room for more lets the others have their turn. */
 #define VLY_TURN_BATCHES 8u
+#define VLY_TURN_NS VLY_MS(1)
 
 /* An address is opaque bytes; two are the same when the bytes are. The first of them may be a port
  * (vly_endpoint_config.addr_port_bytes). */

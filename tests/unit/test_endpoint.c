@@ -158,16 +158,12 @@ static void test_endpoint_knows_what_has_settled(void **state)
     pair_free(p);
 }
 
-/* Two connections with something to send take turns, of so many batches, whatever they sent in
- * their handshakes. */
-static void test_endpoint_is_fair(void **state)
+/* Two connections, each with all it may send at first; whose they are, in `conn`. */
+static struct pair *pair_of_two(struct vly_conn *conn[2])
 {
     struct vly_endpoint_config c = pair_config(PAIR_CLIENT);
-    static struct vly_batch b;
-    struct vly_conn *conn[2];
     struct pair *p;
 
-    (void)state;
     c.max_batch_pkts = 1;
     p = pair_new(&c, NULL);
     for (int i = 0; i < 2; i++) {
@@ -179,11 +175,42 @@ static void test_endpoint_is_fair(void **state)
         client(p)->conn = conn[i];
         pair_write(p, PAIR_CLIENT, pair_open(p, PAIR_CLIENT), 20000, false);
     }
-    for (unsigned i = 0; i < 2 * VLY_TURN_BATCHES + 2; i++) {
-        const struct vly_conn *whose = conn[i / VLY_TURN_BATCHES % 2];
+    return p;
+}
 
-        assert_true(vly_endpoint_send(client(p)->ep, &b, p->now_ns));
-        assert_int_equal(b.cid, whose->cid);
+static void assert_sends(struct pair *p, const struct vly_conn *c)
+{
+    static struct vly_batch b;
+
+    assert_true(vly_endpoint_send(client(p)->ep, &b, p->now_ns));
+    assert_int_equal(b.cid, c->cid);
+}
+
+/* They take turns of so many batches, whatever they sent in their handshakes. */
+static void test_endpoint_is_fair(void **state)
+{
+    struct vly_conn *conn[2];
+    struct pair *p = pair_of_two(conn);
+
+    (void)state;
+    for (unsigned i = 0; i < 2 * VLY_TURN_BATCHES + 2; i++)
+        assert_sends(p, conn[i / VLY_TURN_BATCHES % 2]);
+    pair_free(p);
+}
+
+/* A turn is over after a while: what fills the socket holds nobody else up for long. */
+static void test_endpoint_turns_are_short(void **state)
+{
+    struct vly_conn *conn[2];
+    struct pair *p = pair_of_two(conn);
+
+    (void)state;
+    for (unsigned turn = 0; turn < 4; turn++) {
+        assert_sends(p, conn[turn % 2]);
+        p->now_ns += VLY_TURN_NS - 1;
+        assert_sends(p, conn[turn % 2]);
+        p->now_ns += 1;
+        assert_sends(p, conn[turn % 2]); /* the last one: it ended with that */
     }
     pair_free(p);
 }
@@ -307,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_endpoint_batches),
         cmocka_unit_test(test_endpoint_knows_what_has_settled),
         cmocka_unit_test(test_endpoint_is_fair),
+        cmocka_unit_test(test_endpoint_turns_are_short),
         cmocka_unit_test(test_endpoint_releases_what_is_queued),
         cmocka_unit_test(test_endpoint_ids_are_unique),
         cmocka_unit_test(test_endpoint_drops_what_is_too_short_or_long),

@@ -105,25 +105,9 @@ int vly_endpoint_new(struct vly_endpoint **out, const struct vly_endpoint_config
     return 0;
 }
 
-static void ready_remove(struct vly_shared *sh, struct vly_conn *c)
-{
-    struct vly_conn *prev = NULL;
-
-    if (!c->is_ready)
-        return;
-    for (struct vly_conn *at = sh->ready_head; at != c; at = at->ready_next)
-        prev = at;
-    if (prev != NULL)
-        prev->ready_next = c->ready_next;
-    else
-        sh->ready_head = c->ready_next;
-    if (sh->ready_tail == c)
-        sh->ready_tail = prev;
-}
-
 void vly_endpoint_drop(struct vly_endpoint *ep, struct vly_conn *c)
 {
-    ready_remove(&ep->sh, c);
+    vly_ready_remove(&ep->sh, c);
     vly_half_open_remove(&ep->sh, c);
     vly_events_forget(&ep->sh, c);
     vly_conntab_remove(&ep->conns, c);
@@ -265,18 +249,14 @@ void vly_batch_gather(struct vly_batch *b)
     b->apart.len = 0;
 }
 
-/* It has just sent, and may have more: its turn goes on, or it is at the end of the line. */
-static void ready_again(struct vly_shared *sh, struct vly_conn *c, uint64_t now_ns)
+/* Whether one that has sent in this turn has to let the others go first. */
+static bool turn_is_over(const struct vly_shared *sh, const struct vly_conn *c, uint64_t now_ns)
 {
-    if (c->turn_batches++ == 0)
-        c->turn_since_ns = now_ns;
-    if (c->turn_batches < VLY_TURN_BATCHES &&
-        vly_time_since(now_ns, c->turn_since_ns) < VLY_TURN_NS) {
-        vly_ready_push_first(sh, c);
-        return;
-    }
-    c->turn_batches = 0;
-    vly_ready_push(sh, c);
+    size_t share = VLY_ROUND_BATCHES / (sh->ready_n + 1);
+    size_t most = share < VLY_TURN_BATCHES ? share : VLY_TURN_BATCHES;
+
+    return c->turn_batches > 0 &&
+           (c->turn_batches >= most || vly_time_since(now_ns, c->turn_since_ns) >= VLY_TURN_NS);
 }
 
 bool vly_endpoint_send(struct vly_endpoint *ep, struct vly_batch *b, uint64_t now_ns)
@@ -290,9 +270,16 @@ bool vly_endpoint_send(struct vly_endpoint *ep, struct vly_batch *b, uint64_t no
     if (send_reply(ep, b))
         return true;
     while ((c = vly_ready_pop(&ep->sh)) != NULL) {
+        if (turn_is_over(&ep->sh, c, now_ns)) {
+            c->turn_batches = 0;
+            vly_ready_push(&ep->sh, c);
+            continue;
+        }
         if (vly_conn_send(c, b, now_ns)) {
             b->end_pn = c->log.next;
-            ready_again(&ep->sh, c, now_ns);
+            if (c->turn_batches++ == 0)
+                c->turn_since_ns = now_ns;
+            vly_ready_push_first(&ep->sh, c);
             return true;
         }
         c->turn_batches = 0;

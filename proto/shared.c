@@ -128,6 +128,7 @@ void vly_ready_push(struct vly_shared *sh, struct vly_conn *c)
     if (c->is_ready)
         return;
     c->is_ready = true;
+    sh->ready_n++;
     c->ready_next = NULL;
     if (sh->ready_tail != NULL)
         sh->ready_tail->ready_next = c;
@@ -141,6 +142,7 @@ void vly_ready_push_first(struct vly_shared *sh, struct vly_conn *c)
     if (c->is_ready)
         return;
     c->is_ready = true;
+    sh->ready_n++;
     c->ready_next = sh->ready_head;
     sh->ready_head = c;
     if (sh->ready_tail == NULL)
@@ -157,6 +159,25 @@ struct vly_conn *vly_ready_pop(struct vly_shared *sh)
     if (sh->ready_head == NULL)
         sh->ready_tail = NULL;
     c->is_ready = false;
+    sh->ready_n--;
     c->ready_next = NULL;
     return c;
+}
+
+void vly_ready_remove(struct vly_shared *sh, struct vly_conn *c)
+{
+    struct vly_conn *prev = NULL;
+
+    if (!c->is_ready)
+        return;
+    sh->ready_n--;
+    c->is_ready = false;
+    for (struct vly_conn *at = sh->ready_head; at != c; at = at->ready_next)
+        prev = at;
+    if (prev != NULL)
+        prev->ready_next = c->ready_next;
+    else
+        sh->ready_head = c->ready_next;
+    if (sh->ready_tail == c)
+        sh->ready_tail = prev;
 }

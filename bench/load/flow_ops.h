@@ -114,8 +114,8 @@ static inline const uint8_t *bench_hot_at(const struct bench_hot *hot, uint64_t 
     return hot->bytes + at;
 }
 
-/* Whether bytes that arrived at `offset` of a stream are those that were sent: eight of each 16 KiB
- * of the stream that do not lie in two pieces, or all. */
+/* Whether bytes that arrived at `offset` of a stream are those that were sent: the first eight of
+ * each 16 KiB of the stream that do not lie in two pieces, or all. */
 bool bench_hot_check(const struct bench_hot *hot, uint64_t offset, struct vly_span data, bool all);
 
 /* `sa` with another port. */

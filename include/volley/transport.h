@@ -35,7 +35,7 @@ struct vly_link_stats {
     uint64_t kernel_drops_local, kernel_drops_peer;
     uint64_t limited_cwnd_ns, limited_flow_ns, limited_pacing_ns, limited_app_ns;
     const char *transport;      /* "udp", "tcp"; static */
-    const char *io;             /* how it is sent: "gso", "tcp", "sendfile"; static */
+    const char *io;             /* how batches are sent: "gso", "tcp", "sendfile"; static */
     char cc[VLY_CC_NAME_MAX];   /* congestion control in use */
     const char *suite, *crypto; /* "aes-256-gcm" by "ipsec-mb"; "plain"; ""; static */
     uint64_t key_updates, forgeries;

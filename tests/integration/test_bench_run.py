@@ -471,7 +471,7 @@ class Sessions(BenchCase):
             data.sendall(right[:at] + bytes([right[at] ^ 1]) + right[at + 1:])
             if noticed:
                 self.assertEqual(control.get("error")["code"], "INTEGRITY")
-            else:  # in the middle of a piece: that is what --verify is for
+            else:  # not at a multiple of 16 KiB: that is what --verify is for
                 self.assertEqual(control.get("result")["forward"]["bytes"], REQUEST["bytes"])
 
     def test_server_is_full(self):

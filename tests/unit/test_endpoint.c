@@ -158,20 +158,20 @@ static void test_endpoint_knows_what_has_settled(void **state)
     pair_free(p);
 }
 
-/* Two connections, each with all it may send at first; whose they are, in `conn`. */
-static struct pair *pair_of_two(struct vly_conn *conn[2])
+/* `n` connections, put in `conn`, each with all it may send at first. */
+static struct pair *pair_of_many(struct vly_conn **conn, size_t n)
 {
     struct vly_endpoint_config c = pair_config(PAIR_CLIENT);
     struct pair *p;
 
     c.max_batch_pkts = 1;
     p = pair_new(&c, NULL);
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < n; i++) {
         pair_begin(p);
         pair_settle(p);
         conn[i] = client(p)->conn;
     }
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < n; i++) {
         client(p)->conn = conn[i];
         pair_write(p, PAIR_CLIENT, pair_open(p, PAIR_CLIENT), 20000, false);
     }
@@ -186,11 +186,12 @@ static void assert_sends(struct pair *p, const struct vly_conn *c)
     assert_int_equal(b.cid, c->cid);
 }
 
-/* They take turns of so many batches, whatever they sent in their handshakes. */
+/* Connections with something to send take turns of so many batches, whatever they sent in their
+ * handshakes. */
 static void test_endpoint_is_fair(void **state)
 {
     struct vly_conn *conn[2];
-    struct pair *p = pair_of_two(conn);
+    struct pair *p = pair_of_many(conn, 2);
 
     (void)state;
     for (unsigned i = 0; i < 2 * VLY_TURN_BATCHES + 2; i++)
@@ -198,11 +199,25 @@ static void test_endpoint_is_fair(void **state)
     pair_free(p);
 }
 
-/* A turn is over after a while: what fills the socket holds nobody else up for long. */
+/* The more of them wait, the fewer. */
+static void test_endpoint_rounds_are_short(void **state)
+{
+    enum { MANY = 2 * VLY_ROUND_BATCHES / VLY_TURN_BATCHES };
+    struct vly_conn *conn[MANY];
+    struct pair *p = pair_of_many(conn, MANY);
+
+    (void)state;
+    for (unsigned i = 0; i < VLY_ROUND_BATCHES; i++)
+        assert_sends(p, conn[i / (VLY_TURN_BATCHES / 2)]);
+    assert_sends(p, conn[0]);
+    pair_free(p);
+}
+
+/* A turn is over after a while. */
 static void test_endpoint_turns_are_short(void **state)
 {
     struct vly_conn *conn[2];
-    struct pair *p = pair_of_two(conn);
+    struct pair *p = pair_of_many(conn, 2);
 
     (void)state;
     for (unsigned turn = 0; turn < 4; turn++) {
@@ -210,7 +225,6 @@ static void test_endpoint_turns_are_short(void **state)
         p->now_ns += VLY_TURN_NS - 1;
         assert_sends(p, conn[turn % 2]);
         p->now_ns += 1;
-        assert_sends(p, conn[turn % 2]); /* the last one: it ended with that */
     }
     pair_free(p);
 }
@@ -334,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_endpoint_batches),
         cmocka_unit_test(test_endpoint_knows_what_has_settled),
         cmocka_unit_test(test_endpoint_is_fair),
+        cmocka_unit_test(test_endpoint_rounds_are_short),
         cmocka_unit_test(test_endpoint_turns_are_short),
         cmocka_unit_test(test_endpoint_releases_what_is_queued),
         cmocka_unit_test(test_endpoint_ids_are_unique),

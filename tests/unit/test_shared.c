@@ -149,6 +149,7 @@ static void test_shared_ready_list(void **state)
         assert_ptr_equal(vly_ready_pop(&sh), &c[2]);
         assert_ptr_equal(vly_ready_pop(&sh), &c[1]);
         assert_null(vly_ready_pop(&sh));
+        assert_int_equal(sh.ready_n, 0);
         vly_ready_push_first(&sh, &c[2]); /* the head and the tail */
         vly_ready_push(&sh, &c[0]);
         vly_ready_push_first(&sh, &c[1]);
@@ -156,6 +157,30 @@ static void test_shared_ready_list(void **state)
         assert_ptr_equal(vly_ready_pop(&sh), &c[2]);
         assert_ptr_equal(vly_ready_pop(&sh), &c[0]);
         assert_null(vly_ready_pop(&sh));
+    }
+}
+
+/* Whoever is taken out, the others keep their places. */
+static void test_shared_ready_list_without_one(void **state)
+{
+    static struct vly_conn c[4];
+
+    (void)state;
+    for (size_t out = 0; out < 3; out++) {
+        struct vly_shared sh = {0};
+
+        for (size_t i = 0; i < 3; i++)
+            vly_ready_push(&sh, &c[i]);
+        vly_ready_remove(&sh, &c[out]);
+        vly_ready_remove(&sh, &c[out]); /* is not in it */
+        assert_int_equal(sh.ready_n, 2);
+        vly_ready_push(&sh, &c[3]);
+        for (size_t i = 0; i < 4; i++) {
+            if (i != out)
+                assert_ptr_equal(vly_ready_pop(&sh), &c[i]);
+        }
+        assert_null(vly_ready_pop(&sh));
+        assert_int_equal(sh.ready_n, 0);
     }
 }
 
@@ -167,6 +192,7 @@ int main(void)
         cmocka_unit_test(test_shared_events_out_of_memory),
         cmocka_unit_test(test_shared_replies_are_few),
         cmocka_unit_test(test_shared_ready_list),
+        cmocka_unit_test(test_shared_ready_list_without_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,8 +17,8 @@ struct vly_signals {
     int first; /* the signal that came first, 0 when none has */
 };
 
-/* `on_signal` is called for the first signal; a second one ends the process at once. The handles do
- * not keep the loop alive. */
+/* `on_signal` is called for the first signal; a second one, but for SIGHUP, ends the process at
+ * once. The handles do not keep the loop alive. */
 void vly_signals_open(struct vly_signals *s, uv_loop_t *loop,
                       void (*on_signal)(void *ctx, int signum), void *ctx);
 /* Gives the signals back; `s` must outlive one more turn of the loop. */

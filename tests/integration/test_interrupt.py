@@ -44,6 +44,17 @@ class Interrupt(Case):
                 self.assert_nothing_in(self.got)
                 self.run_ok("ls", server.at)  # the server goes on
 
+    def test_terminal_that_goes_away(self):
+        """The kernel and the shell each send a SIGHUP: that is no second Ctrl-C."""
+        server, client = self.getting()
+        server.signal(signal.SIGSTOP)  # so that a polite end takes as long as it may
+        self.addCleanup(server.signal, signal.SIGKILL)
+        client.signal(signal.SIGHUP)
+        time.sleep(0.1)
+        client.signal(signal.SIGHUP)
+        self.assert_interrupted(client, "get", 128 + signal.SIGHUP)
+        self.assert_nothing_in(self.got)
+
     def test_client_that_puts(self):
         server, client = self.putting()
         client.signal(signal.SIGINT)

@@ -29,7 +29,7 @@
  * VLY_ROUND_BATCHES, or one each; none later than VLY_TURN_NS after the first, so that who fills a
  * slow socket holds nobody else up. */
 #define VLY_TURN_BATCHES 8u
-#define VLY_ROUND_BATCHES 200u /* 5 ms at 20 Gbit/s: no ACK waits longer for its turn */
+#define VLY_ROUND_BATCHES 200u /* at 20 Gbit/s 5 ms, as long as an ACK may be late */
 #define VLY_TURN_NS VLY_MS(1)
 
 /* An address is opaque bytes; two are the same when the bytes are. The first of them may be a port

@@ -180,4 +180,5 @@ void vly_ready_remove(struct vly_shared *sh, struct vly_conn *c)
         sh->ready_head = c->ready_next;
     if (sh->ready_tail == c)
         sh->ready_tail = prev;
+    c->ready_next = NULL;
 }

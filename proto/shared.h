@@ -67,7 +67,7 @@ struct vly_shared {
     unsigned jobs_n;
     uint8_t clear[VLY_BATCH_BYTES]; /* where packets are built, each as far in as in its batch */
     struct vly_conn *ready_head, *ready_tail;
-    size_t ready_n;
+    size_t ready_n;                             /* so many are in that list */
     struct vly_conn *closed_head, *closed_tail; /* CLOSED still to be told */
 };
 
@@ -92,6 +92,7 @@ void vly_ready_push(struct vly_shared *sh, struct vly_conn *c);
 /* At the head of the line. One that is in it stays where it is. */
 void vly_ready_push_first(struct vly_shared *sh, struct vly_conn *c);
 struct vly_conn *vly_ready_pop(struct vly_shared *sh);
+/* Wherever it is in the line, if at all. O(n). */
 void vly_ready_remove(struct vly_shared *sh, struct vly_conn *c);
 
 #endif

@@ -14,10 +14,11 @@ static void on_uv_signal(uv_signal_t *handle, int signum)
 
     /* Who presses Ctrl-C twice does not want to wait for a polite end. A terminal that goes away
      * does not press anything, but the kernel and its shell each send a SIGHUP. */
-    if (s->first != 0 && signum == SIGHUP)
+    if (s->first != 0) {
+        if (signum != SIGHUP)
+            _exit(VLY_EXIT_SIGNAL + signum);
         return;
-    if (s->first != 0)
-        _exit(VLY_EXIT_SIGNAL + signum);
+    }
     s->first = signum;
     s->on_signal(s->ctx, signum);
 }

@@ -158,8 +158,10 @@ static void test_endpoint_knows_what_has_settled(void **state)
     pair_free(p);
 }
 
-/* `n` connections, put in `conn`, each with all it may send at first. */
-static struct pair *pair_of_many(struct vly_conn **conn, size_t n)
+#define ALL_BYTES 20000u /* more than the first window */
+
+/* `n` connections, put in `conn`, each with a stream in `id` and `bytes` to send. */
+static struct pair *pair_of_many(struct vly_conn **conn, uint64_t *id, size_t n, size_t bytes)
 {
     struct vly_endpoint_config c = pair_config(PAIR_CLIENT);
     struct pair *p;
@@ -173,7 +175,8 @@ static struct pair *pair_of_many(struct vly_conn **conn, size_t n)
     }
     for (size_t i = 0; i < n; i++) {
         client(p)->conn = conn[i];
-        pair_write(p, PAIR_CLIENT, pair_open(p, PAIR_CLIENT), 20000, false);
+        id[i] = pair_open(p, PAIR_CLIENT);
+        pair_write(p, PAIR_CLIENT, id[i], bytes, false);
     }
     return p;
 }
@@ -191,11 +194,34 @@ static void assert_sends(struct pair *p, const struct vly_conn *c)
 static void test_endpoint_is_fair(void **state)
 {
     struct vly_conn *conn[2];
-    struct pair *p = pair_of_many(conn, 2);
+    uint64_t id[2];
+    struct pair *p = pair_of_many(conn, id, 2, ALL_BYTES);
 
     (void)state;
     for (unsigned i = 0; i < 2 * VLY_TURN_BATCHES + 2; i++)
         assert_sends(p, conn[i / VLY_TURN_BATCHES % 2]);
+    pair_free(p);
+}
+
+/* Whoever has nothing more to send begins a whole turn when he has. */
+static void test_endpoint_turns_begin_anew(void **state)
+{
+    static struct vly_batch b;
+    struct vly_conn *conn[2];
+    uint64_t id[2];
+    struct pair *p = pair_of_many(conn, id, 2, 100);
+
+    (void)state;
+    assert_sends(p, conn[0]);
+    assert_sends(p, conn[1]);
+    assert_false(vly_endpoint_send(client(p)->ep, &b, p->now_ns));
+    for (int i = 0; i < 2; i++) {
+        client(p)->conn = conn[i];
+        assert_int_equal(pair_write_some(p, PAIR_CLIENT, id[i], 100, ALL_BYTES, false), ALL_BYTES);
+    }
+    for (unsigned i = 0; i < VLY_TURN_BATCHES; i++)
+        assert_sends(p, conn[0]);
+    assert_sends(p, conn[1]);
     pair_free(p);
 }
 
@@ -204,7 +230,8 @@ static void test_endpoint_rounds_are_short(void **state)
 {
     enum { MANY = 2 * VLY_ROUND_BATCHES / VLY_TURN_BATCHES };
     struct vly_conn *conn[MANY];
-    struct pair *p = pair_of_many(conn, MANY);
+    uint64_t id[MANY];
+    struct pair *p = pair_of_many(conn, id, MANY, ALL_BYTES);
 
     (void)state;
     for (unsigned i = 0; i < VLY_ROUND_BATCHES; i++)
@@ -217,7 +244,8 @@ static void test_endpoint_rounds_are_short(void **state)
 static void test_endpoint_turns_are_short(void **state)
 {
     struct vly_conn *conn[2];
-    struct pair *p = pair_of_many(conn, 2);
+    uint64_t id[2];
+    struct pair *p = pair_of_many(conn, id, 2, ALL_BYTES);
 
     (void)state;
     for (unsigned turn = 0; turn < 4; turn++) {
@@ -348,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_endpoint_batches),
         cmocka_unit_test(test_endpoint_knows_what_has_settled),
         cmocka_unit_test(test_endpoint_is_fair),
+        cmocka_unit_test(test_endpoint_turns_begin_anew),
         cmocka_unit_test(test_endpoint_rounds_are_short),
         cmocka_unit_test(test_endpoint_turns_are_short),
         cmocka_unit_test(test_endpoint_releases_what_is_queued),
